@@ -1,0 +1,1 @@
+"""Pure decisions: stdlib only, explicit times, seeded chance."""

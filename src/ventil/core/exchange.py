@@ -1,0 +1,117 @@
+"""What a recipe asks for and what it gets back: requests, responses, faults, outcomes.
+
+A recipe is a generator that yields a `Request` and is sent a `Reply`; it ends by
+returning samples. It does no I/O, so it can be tested with recorded bytes and replayed
+after a crash. The engine sends the request when the governor lets it, and a provider's
+`judge` turns each reply into an `Outcome` for the governor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ventil.core.model import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, relative to the provider's base URL.
+
+    `target` is path and query, already percent-encoded, starting with "/". `weight` is
+    what it costs of the provider's quotas. `max_body_bytes` bounds the *decoded* body.
+    A request that is not `idempotent` is never sent a second time.
+    """
+
+    target: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    weight: int = 1
+    max_body_bytes: int = 4 * 1024 * 1024
+    idempotent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer that arrived whole. `headers` has lower-case names; `body` is decoded."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class FaultKind(StrEnum):
+    """Why there is no whole answer."""
+
+    CONNECT = "connect"  # refused, unreachable, reset before an answer
+    DNS = "dns"
+    TLS = "tls"
+    TIMEOUT = "timeout"  # no answer, or not to its end, within the provider's timeout
+    BROKEN = "broken"  # cut off in the middle, or not HTTP
+    TOO_LARGE = "too-large"  # body over the request's bound, decoded or not
+    ENCODING = "encoding"  # a content encoding that does not decode, or was not asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """No whole answer: what went wrong, in words that hold no secret."""
+
+    kind: FaultKind
+    detail: str
+
+
+Reply = Response | Fault
+
+
+class Verdict(StrEnum):
+    """What a reply means to the governor (not to the record).
+
+    `LIVE`: a definitive answer, 2xx and the likes of 404: the provider is well.
+    `THROTTLED`: the provider asks us to slow down, in whatever spelling.
+    `OVERLOADED`: 5xx, no connection, timeout, a garbled body: it may be unwell.
+    `REFUSED`: a 403 that may be about this request or about us; too many in a row are
+    taken as a ban. `IGNORED`: we gave up on it ourselves; it says nothing.
+    """
+
+    LIVE = "live"
+    THROTTLED = "throttled"
+    OVERLOADED = "overloaded"
+    REFUSED = "refused"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class RateHint:
+    """One rate-limit statement of a response's header fields.
+
+    `limit`: requests allowed per window, `remaining`: how many are left, `reset_s`:
+    seconds from now until the window resets, `window_s`: the window's length. Each is
+    None when the provider does not say. `name` is the policy's name, "" when unnamed.
+    """
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_s: float | None = None
+    window_s: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A reply, judged for the governor.
+
+    `retry_after_s`: seconds from now, >= 0, as the provider asked; None when it named no
+    time (a wait of 0 or in the past counts as no time named). `hints`: parsed rate-limit
+    fields. `detail`: why, for people ("429 without Retry-After").
+    """
+
+    verdict: Verdict
+    retry_after_s: float | None = None
+    hints: tuple[RateHint, ...] = ()
+    detail: str = ""
+
+
+Fetch = Generator[Request, Reply, Sequence[Sample]]
+"""A recipe at work: yields requests, is sent replies, returns the samples."""

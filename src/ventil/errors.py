@@ -1,0 +1,96 @@
+"""The tree of errors.
+
+::
+
+    VentilError
+    ├── UserError            the user can mend it: exit 2
+    │   ├── SettingError     a setting, flag or environment variable
+    │   ├── SourceError      the catalogue, or a name asked for on the command line
+    │   └── OutputError      where the artefact is to go
+    ├── WorldError           the machine or the network: exit 1
+    │   ├── StateError       the state database is damaged, locked, full or too new
+    │   ├── PublishError     the artefact could not be written (a full disk, say)
+    │   └── PortError        a port could not be opened
+    └── Stopped              not a fault: the run ended early, in order
+        ├── Suspended        the provider says later than --max-wait: exit 75
+        ├── Busy             another process works on this state folder: exit 75
+        └── Cancelled        a person cancelled the run: exit 1
+
+A message names what failed, which value, and what to do next; `hint` is printed on a
+line of its own. Nothing in the package is imported here.
+"""
+
+from __future__ import annotations
+
+
+class VentilError(Exception):
+    """Base of all errors that Ventil raises on purpose.
+
+    `exit_code` is what the command line ends with. `hint` is what to do next, or None
+    when the message already says it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(VentilError):
+    """Something the user wrote is wrong; asking again unchanged will not help."""
+
+    exit_code = 2
+
+
+class SettingError(UserError):
+    """A setting is unknown or has a bad value. The message names key, value and source."""
+
+
+class SourceError(UserError):
+    """The catalogue cannot be read as one. The message names the file and the place."""
+
+
+class OutputError(UserError):
+    """The artefact's place cannot be written to; found before the first request."""
+
+
+class WorldError(VentilError):
+    """The machine or the network failed; the same command may succeed later."""
+
+    exit_code = 1
+
+
+class StateError(WorldError):
+    """The state database cannot be used: damaged, full, unreadable or too new."""
+
+
+class PublishError(WorldError):
+    """The artefact could not be written. What was fetched is safe in the ledger."""
+
+
+class PortError(WorldError):
+    """A local port could not be opened."""
+
+
+class Stopped(VentilError):
+    """The run ended early and in order; the same command goes on with it."""
+
+
+class Suspended(Stopped):
+    """The provider says later than the longest wait allowed (exit 75, EX_TEMPFAIL)."""
+
+    exit_code = 75
+
+
+class Busy(Stopped):
+    """Another process works on the same state folder."""
+
+    exit_code = 75
+
+
+class Cancelled(Stopped):
+    """A person cancelled the run."""
+
+    exit_code = 1
