@@ -1,0 +1,235 @@
+"""Replies of npm's download-counts API, read with distrust: bytes in, entries or troubles out.
+
+What stands here was observed, not promised: the API's page (npm/registry,
+docs/download-counts.md, read 2026-11) knows nothing of throttles, pages of HTML or clipped
+answers. A number is taken from an answer that says whose it is and which days it covers,
+and from no other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ventil.core.exchange import Fault, Reply, Response, Verdict
+from ventil.core.model import Interval
+from ventil.core.outcome import judge_http
+
+LARGEST_COUNT = 2**53 - 1
+"""Above this a number is no longer exact in the readers of our JSON, and no count either."""
+
+
+class Why(Enum):
+    """What kind of trouble a reply is, which decides what to do about it."""
+
+    THROTTLED = auto()  # slow down: about us
+    REFUSED = auto()  # a 403: about the request, perhaps about us
+    TOO_LONG = auto()  # the URL does not get through: about the batch
+    SCOPED_IN_BULK = auto()  # a scoped name spoilt the batch
+    BAD_REQUEST = auto()  # another 400: about the request, perhaps about one of its names
+    NOT_FOUND = auto()  # a 404 of npm's own: no such package, when one was asked about
+    DENIED = auto()  # any other definitive 4xx
+    UNWELL = auto()  # 5xx, no whole answer: about the provider
+    GARBLED = auto()  # an answer that is none: HTML, cut off, another shape
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reply without numbers. `detail` is for a person, short, and holds no page."""
+
+    why: Why
+    detail: str
+
+
+_SCAN_BYTES = 16 * 1024  # where a throttle page says so is near its top
+
+# Cloudflare's own pages. 1015: rate limited. The others are bans of an address, network,
+# country or client. Not among them is 1020, a firewall rule, which is about the request.
+# developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors
+_CODE = re.compile(
+    rb"error(?:\s|<[^<>]{0,200}>|code|:){0,8}(10(?:05|06|07|08|09|10|12|15|27)|1106)\b", re.I
+)
+_SLOW_DOWN = re.compile(
+    rb"being rate.?limited|rate.?limit(?:ed|s)?\s(?:was\s|has been\s)?(?:exceeded|reached)"
+    rb"|too many requests|ip address has been banned",
+    re.I,
+)
+
+
+def trouble_of(reply: Reply) -> Trouble | None:
+    """What is wrong with *reply* whatever was asked; None when its body is to be read."""
+    if isinstance(reply, Fault):
+        return Trouble(Why.UNWELL, f"{reply.kind}: {plain(reply.detail)}")
+    status, body = reply.status, reply.body
+    if status == 200:
+        return None
+    # A recipe has no clock. At time 0 a Retry-After that is a date counts as a wait, and
+    # only whether there is one matters here.
+    verdict = judge_http(reply, 0.0).verdict
+    code, slow_down = _throttle(body)
+    if verdict is Verdict.THROTTLED or slow_down:
+        named = f" (error {code})" if code else ""
+        return Trouble(Why.THROTTLED, f"{status} throttled{named}")
+    if status == 403:
+        return Trouble(Why.REFUSED, "refused by the provider (403)")
+    if verdict is Verdict.OVERLOADED:
+        return Trouble(Why.UNWELL, f"{status} from the provider")
+    if status in (414, 431) or (status == 400 and b"Cookie Too Large" in body[:_SCAN_BYTES]):
+        return Trouble(Why.TOO_LONG, f"the URL is too long for the provider ({status})")
+    said = _error_text(_decode(body))
+    if status == 404 and said is None:
+        return Trouble(Why.GARBLED, f"404 with {_form(body)}, which is not npm's answer")
+    detail = f"{status}: {plain(said)}" if said else f"{status} from the provider"
+    if status == 404:
+        return Trouble(Why.NOT_FOUND, detail)
+    if status in (400, 422):
+        scoped = said is not None and "scoped packages are not" in said
+        return Trouble(Why.SCOPED_IN_BULK if scoped else Why.BAD_REQUEST, detail)
+    return Trouble(Why.GARBLED if status < 400 else Why.DENIED, detail)
+
+
+def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
+    """The entries of a reply about *keys*, by key; or why there are none.
+
+    An entry is still to be checked (`count_of`, `days_of`); it is None when the provider
+    says that there is no such package. Keys it does not mention are missing here, and what
+    was not asked about may be there: the caller looks up what it asked.
+    """
+    trouble = trouble_of(reply)
+    if trouble is not None:
+        if trouble.why is Why.NOT_FOUND and len(keys) == 1:
+            return {keys[0]: None}
+        return trouble
+    body = reply.body if isinstance(reply, Response) else b""
+    answer = _decode(body)
+    # A keyed answer holds objects and nulls; a single one holds its own fields. A package
+    # may be called "downloads" or "error", so their types tell, not the names.
+    if type(answer) is not dict or type(answer.get("error")) is str:
+        return _not_an_answer(body, answer)
+    if type(answer.get("start")) is str or type(answer.get("downloads")) is int:
+        if len(keys) == 1:
+            return {keys[0]: answer}
+        package = answer.get("package")
+        return {package: answer} if type(package) is str else {}
+    return answer
+
+
+def count_of(entry: Any, key: str) -> tuple[int, Interval] | str:
+    """Number and days of a `point` entry about *key*, or why it is not one."""
+    interval = _covered(entry, key)
+    if type(interval) is str:
+        return interval
+    count = entry.get("downloads")
+    if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+        return f"garbled answer: {_say(count)} is not a number of downloads"
+    return count, interval  # type: ignore[return-value]
+
+
+def days_of(entry: Any, key: str) -> dict[str, int] | str:
+    """Downloads by day (as `YYYY-MM-DD`) of a `range` entry, or why it is not one."""
+    interval = _covered(entry, key)
+    if type(interval) is str:
+        return interval
+    days = entry.get("downloads")
+    if type(days) is not list:
+        return f"garbled answer: {_say(days)} is not a list of days"
+    counts: dict[str, int] = {}
+    for item in days:
+        day, count = (item.get("day"), item.get("downloads")) if type(item) is dict else (0, 0)
+        if type(day) is not str or type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+            return f"garbled answer: {_say(item)} is not a day's downloads"
+        counts[day] = count
+    return counts
+
+
+def _covered(entry: Any, key: str) -> Interval | str:
+    if type(entry) is not dict:
+        return f"garbled answer: {_say(entry)} in place of the numbers"
+    package = entry.get("package")
+    if package != key:
+        if package is None:
+            return "an answer that names no package: perhaps the whole registry's total"
+        return f"an answer about another package: {_say(package)}"
+    start, end = entry.get("start"), entry.get("end")
+    if type(start) is str and type(end) is str:
+        interval = _interval(start, end)
+        if interval is not None:
+            return interval
+    return f"garbled answer: {_say(start)} to {_say(end)} is no interval"
+
+
+@lru_cache(maxsize=256)
+def _interval(start: str, end: str) -> Interval | None:
+    # Cached: all answers of a run cover the same few intervals, and share one object.
+    try:
+        if len(start) == len(end) == 10:
+            first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
+            return Interval(first, last) if first <= last else None
+    except ValueError:
+        pass
+    return None
+
+
+def _decode(body: bytes) -> Any:
+    """The JSON value, or `_NOT_JSON`."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return _NOT_JSON
+
+
+_NOT_JSON = object()
+
+
+def _throttle(body: bytes) -> tuple[str, bool]:
+    """The code of a throttle or ban page ("" when it names none), and whether it is one."""
+    top = body[:_SCAN_BYTES]
+    if found := _CODE.search(top):
+        return found[1].decode(), True
+    return "", _SLOW_DOWN.search(top) is not None
+
+
+def _not_an_answer(body: bytes, decoded: Any) -> Trouble:
+    code, slow_down = _throttle(body)
+    if slow_down:
+        page = f"error {code}" if code else _form(body)
+        return Trouble(Why.THROTTLED, f"throttled: {page}, with status 200")
+    if (said := _error_text(decoded)) is not None:
+        return Trouble(Why.GARBLED, f"an error with status 200: {plain(said)}")
+    return Trouble(Why.GARBLED, f"garbled answer: 200 with {_form(body)}")
+
+
+def _form(body: bytes) -> str:
+    """What a body is, in a word or two."""
+    start = body[:512].lstrip().lower()
+    if not start:
+        return "an empty body"
+    if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<")):
+        return "a page of HTML"
+    if start[:1] in b"{[":
+        return "JSON that is cut off or broken" if _decode(body) is _NOT_JSON else "other JSON"
+    return "no JSON" if _decode(body) is _NOT_JSON else "other JSON"
+
+
+def _error_text(decoded: Any) -> str | None:
+    error = decoded.get("error") if type(decoded) is dict else None
+    return error if type(error) is str else None
+
+
+def plain(text: str, limit: int = 120) -> str:
+    """*text* on one line, printable, without markup, at most *limit* characters."""
+    text = re.sub(r"<[^<>]*>?", " ", text[: 4 * limit])
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
+    return plain(repr(value), 40)
