@@ -1,0 +1,512 @@
+"""The governor: may the next request to this provider go now, or when?
+
+How to drive it (the engine does, and so can a simulator)
+---------------------------------------------------------
+One governor per provider key. It reads no clock and never sleeps: every call carries
+`now_s`, seconds since the epoch (any origin will do in a simulation), never going back;
+a call with an earlier time counts as made at the latest time seen.
+
+::
+
+    governor = Governor(Policy(), now_s=t, seed=1)
+    answer = governor.admit(t, pending=len(queue))
+    if isinstance(answer, Permit):      # send exactly one request, now
+        ...                             # when it is over, however it ended:
+        governor.settle(answer, t2, outcome)
+    else:                               # a Wait
+        ...                             # ask again at answer.until_s, or after the next
+                                        # settle, whichever comes first
+
+- Call `admit` again and again at the same time until it answers with a `Wait`.
+- Every permit is settled exactly once, a cancelled request with `Verdict.IGNORED`. A second
+  settle of the same permit changes nothing.
+- After each `settle`, ask again even if a `until_s` was named: an answer can open the way.
+  `until_s` None means that nothing but a settle can. It is never None when nothing is in
+  flight, so with work pending there is always something to wait for.
+- `pending` is how many requests wait to be sent, this one included. `retry=True` marks a
+  request for a record that failed before; `record` is any hashable name of the record, so
+  that one poison record is not taken for an outage.
+- `state()` may be taken at any moment. While sending, store it at least every `lost_s`
+  seconds and whenever `changes` has grown; after the last settle store `state(final=True)`.
+
+What an outcome should be, for a plain HTTP provider: `core.outcome.judge_http`.
+
+What decides
+------------
+In this order: breaker, gate (cooldowns), limit on requests in flight, announced budgets,
+quotas. The request goes when none objects; otherwise the wait names the last one to give way.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from math import ceil, inf
+from random import Random
+from typing import TYPE_CHECKING
+
+from ventil.core.announced import Announced
+from ventil.core.breaker import Breaker
+from ventil.core.cooldown import Gate
+from ventil.core.exchange import Outcome, Verdict
+from ventil.core.policy import Policy, Reason
+from ventil.core.quota import Quota, QuotaImpossible, Windows
+from ventil.core.snapshot import VERSION, BadGovernorState, GovernorState
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+__all__ = [
+    "BadGovernorState",
+    "Condition",
+    "Governor",
+    "GovernorState",
+    "Permit",
+    "Policy",
+    "Quota",
+    "QuotaImpossible",
+    "Reason",
+    "Wait",
+]
+
+_MOST_GATE_PROBES = 4
+
+
+class Permit:
+    """Leave to send one request now. Hand it back to `Governor.settle` exactly once."""
+
+    __slots__ = (
+        "gate_probe",
+        "generation",
+        "in_flight",
+        "number",
+        "probe",
+        "record",
+        "retry",
+        "returned",
+        "sent_s",
+        "settled",
+        "weight",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        sent_s: float,
+        weight: int,
+        retry: bool,
+        record: Hashable,
+        in_flight: int,
+        generation: int,
+        probe: bool,
+        gate_probe: bool,
+    ) -> None:
+        self.number = number
+        self.sent_s = sent_s
+        self.weight = weight
+        self.retry = retry
+        self.record = record
+        self.in_flight = in_flight
+        self.generation = generation
+        self.probe = probe
+        self.gate_probe = gate_probe
+        self.returned = False
+        self.settled = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now. Ask again at `until_s` or after the next settle, whichever is first.
+
+    `until_s` None: only a settle can change it. `detail` is for people, and names the
+    provider's reason ("cooldown until 14:05 UTC, 429 without Retry-After").
+    """
+
+    until_s: float | None
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A governor's condition, in words and numbers, for a person.
+
+    `words` is one line. `limit` is the present limit on requests in flight. Times are
+    seconds since the epoch, None when there is no such thing now. `waited_s` sums the time
+    that requests stood waiting, by reason.
+    """
+
+    words: str
+    in_flight: int
+    limit: int
+    breaker: str
+    next_probe_s: float | None
+    gate_until_s: float | None
+    sent: int
+    verdicts: Mapping[str, int]
+    waited_s: Mapping[Reason, float] = field(default_factory=dict)
+
+
+class Governor:
+    """Decides for one provider key. Not thread-safe: one owner calls it.
+
+    `changes` grows whenever something happened that a restart must know of (a gate, the
+    breaker): store the state at once then.
+
+    Raises `BadGovernorState` when `state` is of a version this program does not know.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        now_s: float,
+        *,
+        seed: int = 0,
+        state: GovernorState | None = None,
+        lost_s: float = 0.5,
+    ) -> None:
+        self.policy = policy
+        self.changes = 0
+        self._random = Random(seed)  # noqa: S311 - jitter, no secret
+        self._now_s = now_s
+        self._windows = Windows(policy.quotas)
+        self._announced = Announced(policy.longest_gate_s)
+        self._gate = Gate(
+            cooldown_s=policy.cooldown_s,
+            longest_s=policy.longest_gate_s,
+            random=self._random,
+        )
+        self._breaker = Breaker(
+            threshold=policy.breaker_threshold,
+            probe_cap_s=policy.probe_cap_s,
+            timeout_s=policy.timeout_s,
+            random=self._random,
+        )
+        self._limit = policy.max_in_flight
+        self._open: dict[int, Permit] = {}  # sent and not returned, in the order sent
+        self._count = 0  # permits given
+        self._weight = 0  # total weight given
+        self._retries = 0  # in flight
+        self._refused = 0  # in a row
+        self._fastest_s = inf
+        self._gate_probe_s = 0.0  # when another request may check the gate
+        self._verdicts = dict.fromkeys(Verdict, 0)
+        self._waited: dict[Reason, float] = {}
+        self._waiting: Reason | None = None
+        self._waiting_since_s = now_s
+        if state is not None:
+            self._restore(state, lost_s)
+
+    # --- decide -------------------------------------------------------------------------
+
+    def admit(
+        self,
+        now_s: float,
+        *,
+        pending: int = 1,
+        weight: int = 1,
+        retry: bool = False,
+        record: Hashable = None,
+    ) -> Permit | Wait:
+        """Leave to send one request of `weight` now, or what to wait for.
+
+        Raises `QuotaImpossible` when the weight never fits into a quota.
+        """
+        if now_s > self._now_s:
+            self._now_s = now_s
+        else:
+            now_s = self._now_s
+        if self._waiting is not None:
+            self._account(now_s)
+        answer = self._decide(now_s, weight, retry, record)
+        if isinstance(answer, Wait):
+            self._waiting = answer.reason
+            self._waiting_since_s = now_s
+        return answer
+
+    def _decide(
+        self, now_s: float, weight: int, retry: bool, record: Hashable
+    ) -> Permit | Wait:
+        gate, breaker = self._gate, self._breaker
+        probe = breaker.opened_s is not None
+        gate_probe = gate.checking
+        if probe or now_s < gate.until_s:
+            self._reclaim(now_s)
+            wait = self._shut(now_s)
+            if wait is not None:
+                return wait
+        if gate_probe and not probe and gate.probes_out > 0:
+            self._reclaim(now_s)
+        if gate_probe and not probe and gate.probes_out > 0:
+            in_time = gate.probes_out < _MOST_GATE_PROBES and len(self._open) < self._limit
+            if not in_time or now_s < self._gate_probe_s:
+                return Wait(
+                    self._gate_probe_s if in_time else self._lost_from(now_s),
+                    Reason.COOLDOWN,
+                    f"one request checks whether it is over: {gate.why}",
+                )
+        most = self.policy.max_in_flight if probe else self._limit
+        if len(self._open) >= most:
+            self._reclaim(now_s)
+            if len(self._open) >= most:
+                return Wait(
+                    self._lost_from(now_s),
+                    Reason.CONCURRENCY_LIMIT,
+                    f"{len(self._open)} in flight",
+                )
+        if retry and not (probe or gate_probe):
+            most = max(1, int(self.policy.retry_share * self._limit))
+            if self._retries >= most:
+                return Wait(None, Reason.RETRY_BUDGET, f"{self._retries} retries in flight")
+        until_s, quota = self._windows.free_from(now_s, weight)
+        announced_s = self._announced.free_from(now_s, self._weight + weight)
+        if announced_s > until_s:
+            return Wait(
+                announced_s,
+                Reason.ANNOUNCED_QUOTA,
+                f"nothing remaining until {_clock(announced_s, now_s)}, by its header fields",
+            )
+        if until_s > now_s:
+            return Wait(until_s, Reason.QUOTA, f"quota {quota} until {_clock(until_s, now_s)}")
+        return self._permit(now_s, weight, retry, record, probe, gate_probe and not probe)
+
+    def _shut(self, now_s: float) -> Wait | None:
+        """What the breaker and the gate say, the later of the two; None to go on."""
+        gate, breaker = self._gate, self._breaker
+        if gate.until_s > now_s and (
+            breaker.opened_s is None or gate.until_s >= breaker.next_probe_s
+        ):
+            return Wait(
+                gate.until_s,
+                Reason.COOLDOWN,
+                f"cooldown until {_clock(gate.until_s, now_s)}, {gate.why}",
+            )
+        if breaker.opened_s is None:
+            return None
+        probe_s = breaker.probe_from()
+        if probe_s <= now_s:
+            return None
+        since = _clock(breaker.opened_s, now_s)
+        if probe_s == inf:
+            return Wait(
+                self._lost_from(now_s),
+                Reason.BREAKER,
+                f"open since {since} ({breaker.why}), probe under way",
+            )
+        return Wait(
+            probe_s,
+            Reason.BREAKER,
+            f"open since {since} ({breaker.why}), next probe {_clock(probe_s, now_s)}",
+        )
+
+    def _permit(
+        self,
+        now_s: float,
+        weight: int,
+        retry: bool,
+        record: Hashable,
+        probe: bool,
+        gate_probe: bool,
+    ) -> Permit:
+        self._windows.take(now_s, weight)
+        self._count += 1
+        self._weight += weight
+        permit = Permit(
+            self._weight,
+            now_s,
+            weight,
+            retry,
+            record,
+            len(self._open) + 1,
+            self._breaker.generation,
+            probe,
+            gate_probe,
+        )
+        self._open[id(permit)] = permit
+        if retry:
+            self._retries += 1
+        if probe:
+            self._breaker.probe_sent(now_s)
+        elif gate_probe:
+            self._gate.probes_out += 1
+            self._gate_probe_s = now_s + max(2.0, 3.0 * min(self._fastest_s, 30.0))
+        return permit
+
+    # --- learn --------------------------------------------------------------------------
+
+    def settle(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
+        """A request is over. Its slot is returned once, however often it is told."""
+        if now_s > self._now_s:
+            self._now_s = now_s
+        else:
+            now_s = self._now_s
+        if permit.settled:
+            return
+        permit.settled = True
+        self._give_back(permit)
+        verdict = outcome.verdict
+        self._verdicts[verdict] += 1
+        gate, breaker = self._gate, self._breaker
+        current = permit.generation == breaker.generation
+        if permit.probe and current:
+            breaker.probe_back()
+        if permit.gate_probe and permit.sent_s >= gate.until_s:
+            gate.probes_out = max(0, gate.probes_out - 1)
+        if outcome.hints and self._announced.tell(now_s, permit.number, outcome.hints):
+            self.changes += 1
+        if verdict is Verdict.LIVE:
+            self._refused = 0
+            self._fastest_s = min(self._fastest_s, now_s - permit.sent_s)
+            if current and breaker.live():
+                self.changes += 1
+            if gate.checking and gate.live(permit.sent_s):
+                self.changes += 1
+        elif verdict is Verdict.OVERLOADED:
+            if outcome.retry_after_s is not None:
+                gate.hold(now_s, outcome.retry_after_s, outcome.detail)
+                self.changes += 1
+            if current and breaker.overloaded(now_s, permit.record, outcome.detail):
+                self.changes += 1
+        elif verdict is Verdict.THROTTLED:
+            self._refused = 0
+            if current:
+                breaker.live()
+            gate.throttled(now_s, permit.sent_s, outcome.retry_after_s, outcome.detail)
+            self.changes += 1
+        elif verdict is Verdict.REFUSED:
+            self._refuse(permit, now_s, outcome, current)
+
+    def _refuse(self, permit: Permit, now_s: float, outcome: Outcome, current: bool) -> None:
+        """A refusal answers, so the provider is up; many in a row mean us."""
+        if current and self._breaker.live():
+            self.changes += 1
+        self._refused += 1
+        threshold = self.policy.refused_threshold
+        if self._refused >= threshold:
+            if permit.sent_s >= self._gate.closed_s or not self._gate.checking:
+                self._gate.banned(now_s, f"{self._refused} refusals in a row")
+                self.changes += 1
+        elif self._gate.checking and self._gate.live(permit.sent_s):
+            self.changes += 1
+
+    def _give_back(self, permit: Permit) -> None:
+        if permit.returned:
+            return
+        permit.returned = True
+        del self._open[id(permit)]
+        if permit.retry:
+            self._retries -= 1
+
+    def _reclaim(self, now_s: float) -> None:
+        """Take back the slots of requests that must be over and were never settled."""
+        while self._open:
+            oldest = next(iter(self._open.values()))
+            if now_s < self._lost_after(oldest):
+                return
+            self._give_back(oldest)
+            if oldest.probe and oldest.generation == self._breaker.generation:
+                self._breaker.probe_back()
+            if oldest.gate_probe:
+                self._gate.probes_out = max(0, self._gate.probes_out - 1)
+
+    def _lost_after(self, permit: Permit) -> float:
+        return permit.sent_s + 1.5 * self.policy.timeout_s + 10.0
+
+    def _lost_from(self, now_s: float) -> float | None:
+        """When the oldest request counts as lost; None when nothing is in flight."""
+        for oldest in self._open.values():
+            return max(now_s, self._lost_after(oldest))
+        return None
+
+    # --- tell ---------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not settled."""
+        return len(self._open)
+
+    def _account(self, now_s: float) -> None:
+        reason = self._waiting
+        if reason is not None:
+            waited_s = now_s - self._waiting_since_s
+            if waited_s > 0:
+                self._waited[reason] = self._waited.get(reason, 0.0) + waited_s
+            self._waiting = None
+
+    def condition(self, now_s: float) -> Condition:
+        """What a person wants to know. Changes nothing."""
+        now_s = max(now_s, self._now_s)
+        gate, breaker = self._gate, self._breaker
+        gated = gate.until_s > now_s
+        shut = self._shut(now_s) if gated or breaker.is_open else None
+        if shut is not None:
+            words = shut.detail if shut.reason is Reason.COOLDOWN else f"breaker {shut.detail}"
+        elif gate.checking:
+            words = f"one request checks whether it is over: {gate.why}"
+        else:
+            words = f"{len(self._open)} in flight of at most {self._limit}"
+        half = breaker.is_open and breaker.probes_out > 0
+        return Condition(
+            words=words,
+            in_flight=len(self._open),
+            limit=self._limit,
+            breaker="half-open" if half else "open" if breaker.is_open else "closed",
+            next_probe_s=breaker.next_probe_s if breaker.is_open else None,
+            gate_until_s=gate.until_s if gated else None,
+            sent=self._count,
+            verdicts={str(verdict): n for verdict, n in self._verdicts.items()},
+            waited_s=dict(self._waited),
+        )
+
+    def state(self, now_s: float, *, final: bool = False) -> GovernorState:
+        """A frozen snapshot. `final` promises that this process sends nothing after it."""
+        now_s = max(now_s, self._now_s)
+        return GovernorState(
+            version=VERSION,
+            stamp_s=now_s,
+            final=final,
+            windows=self._windows.snapshot(),
+            announced=self._announced.snapshot(self._weight),
+            gate=self._gate.snapshot(),
+            breaker=self._breaker.snapshot(),
+            refused=self._refused,
+            fastest_s=None if self._fastest_s == inf else self._fastest_s,
+        )
+
+    def _restore(self, state: GovernorState, lost_s: float) -> None:
+        """Go on from a former process's state, which may have sent more for `lost_s`.
+
+        A stamp in the future means that the clock was set back: then no time has passed.
+        """
+        if state.version > VERSION:
+            raise BadGovernorState(f"governor state has version {state.version}")
+        now_s = self._now_s
+        shift_s = min(0.0, now_s - state.stamp_s)
+        self._windows.restore(state.windows, shift_s=shift_s, now_s=now_s)
+        self._gate.restore(state.gate, shift_s=shift_s, now_s=now_s)
+        self._breaker.restore(state.breaker, shift_s=shift_s, now_s=now_s)
+        self._refused = max(0, state.refused)
+        lost = 0.0
+        if not state.final and lost_s > 0:
+            # Each slot can have been used again no faster than any answer ever came,
+            # with a margin of four for the answers that nobody has seen.
+            lost = inf
+            if state.fastest_s is not None and state.fastest_s > 0:
+                rounds = 1 + ceil(4.0 * lost_s / state.fastest_s)
+                lost = float(self.policy.max_in_flight * rounds)
+                self._fastest_s = state.fastest_s
+            at_s = min(now_s, state.stamp_s + shift_s + lost_s)
+            self._windows.charge_lost(at_s, lost_s, lost)
+        self._announced.restore(state.announced, lost=lost, shift_s=shift_s, now_s=now_s)
+
+
+def _clock(moment_s: float, now_s: float) -> str:
+    """A moment as people read it: 14:05 UTC, with seconds when near, with a date when far."""
+    try:
+        moment = dt.datetime.fromtimestamp(moment_s, dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{moment_s:.0f}"
+    away_s = abs(moment_s - now_s)
+    if away_s < 120:
+        return moment.strftime("%H:%M:%S UTC")
+    return moment.strftime("%H:%M UTC" if away_s < 72_000 else "%Y-%m-%d %H:%M UTC")
