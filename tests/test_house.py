@@ -50,8 +50,8 @@ KEPT_IN = {
     "dbos": ("adapters/durable.py",),
     "sqlalchemy": ("adapters/",),
     "aiohttp": ("adapters/", "sim/", "web/"),
-    "pydantic": ("config.py",),
-    "pydantic_core": ("config.py",),
+    "pydantic": ("config/",),
+    "pydantic_core": ("config/",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
 }
