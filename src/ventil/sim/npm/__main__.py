@@ -1,0 +1,5 @@
+"""`python -m ventil.sim.npm`."""
+
+from ventil.sim.npm.main import main
+
+raise SystemExit(main())
