@@ -21,7 +21,7 @@ class Profile:
     """What settings read of a shipped profile."""
 
     base_url: str = "https://api.example.org"
-    quotas: tuple[Quota, ...] = (Quota.parse("0.45/s"),)
+    quotas: tuple[str, ...] = ("0.45/s",)
     max_in_flight: int = 1
     cooldown_s: float | None = 3600.0
     timeout_s: float = 30.0
@@ -29,7 +29,7 @@ class Profile:
 
 PROFILES = {
     "npm-downloads": Profile(),
-    "pypi-stats": Profile(quotas=(Quota.parse("30/min"), Quota.parse("5000/d"))),
+    "pypi-stats": Profile(quotas=("30/min", "5000/d")),
     "anything": Profile(quotas=(), max_in_flight=8, cooldown_s=None),
 }
 

@@ -56,8 +56,8 @@ class Shipped(Protocol):
         """The public service."""
 
     @property
-    def quotas(self) -> Sequence[Quota]:
-        """All windows; empty when none is known."""
+    def quotas(self) -> Sequence[str]:
+        """All windows as in the settings ("0.45/s"); empty when none is known."""
 
     @property
     def max_in_flight(self) -> int:
@@ -250,7 +250,7 @@ def _merged(name: str, table: ProviderTable, shipped: Shipped) -> ProviderSettin
     return ProviderSettings(
         name=name,
         base_url=base_url.rstrip("/"),
-        quotas=table.quotas if table.quotas is not None else tuple(shipped.quotas),
+        quotas=table.quotas if table.quotas is not None else _quotas(shipped),
         max_in_flight=table.max_in_flight or shipped.max_in_flight,
         cooldown_s=table.cooldown_s if table.cooldown_s is not None else shipped.cooldown_s,
         timeout_s=table.timeout_s or shipped.timeout_s,
@@ -274,7 +274,7 @@ def _loosened(
         return
     at = ("providers", provider.name)
     permit = f"if the provider allows it, write i_have_permission = true under [{dotted(at)}]"
-    for limit in shipped.quotas:
+    for limit in _quotas(shipped):
         allowed = min((_most(quota, limit.span_s) for quota in provider.quotas), default=None)
         if allowed is None or allowed > limit.allowance:
             yield _Fault(
@@ -300,6 +300,10 @@ def _loosened(
             f" is shorter than the shipped {format_duration(shipped.cooldown_s)}",
             permit,
         )
+
+
+def _quotas(shipped: Shipped) -> tuple[Quota, ...]:
+    return tuple(Quota.parse(text) for text in shipped.quotas)
 
 
 def _most(quota: Quota, span_s: float) -> int:
