@@ -27,12 +27,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import median_low
 from typing import Any
 
-from ventil.core.exchange import Fetch, Outcome, Reply, Request, Response, Verdict
+from ventil.core.exchange import Fetch, Known, Outcome, Reply, Request, Response, Verdict
 from ventil.core.model import Good, Interval, Sample, Status
 from ventil.core.outcome import judge_http
 from ventil.core.period import Period
@@ -160,72 +160,98 @@ def judge(request: Request, reply: Reply, now_s: float) -> Outcome:
 
 
 def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetch:
-    """Ask about *keys* and return one sample for each, in their order.
+    """Ask about *keys*; what is yielded as known and what is returned is a sample for each.
 
     *good* has the last good values for the same period name, as far as there are any; they
     are only used to doubt zeros. Never raises for what the provider says.
     """
-    samples: dict[str, Sample] = {}
+    done: list[Sample] = []
     askable: list[str] = []
     for key in dict.fromkeys(keys):
         fault = name_fault(key)
         if fault is None:
             askable.append(key)
         else:
-            samples[key] = Sample(key, Status.FAILED, detail=f"not asked: the name {fault}")
-    bulk = period.interval.days <= BULK_DAYS
-    answers = yield from _ask("point", period.name, askable, bulk=bulk)
-    zeros: dict[dt.date, list[str]] = {}
-    for key, entry in answers.items():
+            done.append(Sample(key, Status.FAILED, detail=f"not asked: the name {fault}"))
+    zeros: dict[dt.date, dict[str, Sample]] = {}
+
+    def first_look(key: str, entry: Any) -> Sample | None:
         sample = _sample(key, entry, period)
         zero = sample.interval if sample.value == 0 and sample.status is Status.OK else None
-        if zero is not None:
-            last = _recent(good.get(key), zero)
-            if last is not None:
-                sample = _doubted(sample, _doubt(last, zero))
-            elif _may_be_unsettled(zero, period.today):
-                zeros.setdefault(zero.end, []).append(key)
-        samples[key] = sample
-    for day, doubtful in zeros.items():
+        if zero is None:
+            return sample
+        last = _recent(good.get(key), zero)
+        if last is not None:
+            return _doubted(sample, _doubt(last, zero))
+        if not _may_be_unsettled(zero, period.today):
+            return sample
+        zeros.setdefault(zero.end, {})[key] = sample
+        return None
+
+    bulk = period.interval.days <= BULK_DAYS
+    done += yield from _ask("point", period.name, askable, first_look, bulk=bulk)
+    for day, held in zeros.items():
+
+        def second_look(
+            key: str, entry: Any, day: dt.date = day, held: Mapping[str, Sample] = held
+        ) -> Sample:
+            return _doubted(held[key], _past_doubt(entry, key, day))
+
+        if done:
+            yield Known(done)
         past = Interval(day - dt.timedelta(days=PAST_DAYS - 1), day)
-        pasts = yield from _ask("range", str(past), doubtful, bulk=True)
-        for key, entry in pasts.items():
-            samples[key] = _doubted(samples[key], _past_doubt(entry, key, day))
-    return [samples[key] for key in keys]
-
-
-_Entries = dict[str, Any]  # by key: an entry of npm_replies, or a Trouble
+        done = list((yield from _ask("range", str(past), list(held), second_look, bulk=True)))
+    return done
 
 
 def _ask(
-    form: str, days: str, keys: Sequence[str], *, bulk: bool
-) -> Generator[Request, Reply, _Entries]:
-    """One entry or `Trouble` for each of *keys*; cuts batches up where that may help."""
-    entries: _Entries = {}
+    form: str,
+    days: str,
+    keys: Sequence[str],
+    look: Callable[[str, Any], Sample | None],
+    *,
+    bulk: bool,
+) -> Fetch:
+    """Ask about each of *keys*, cutting batches up where that may help.
+
+    *look* makes a sample of a key's entry or `Trouble`, or keeps it (None). What is known
+    is handed over before the next request: a kill then costs the request under way only.
+    """
+    done: list[Sample] = []
     pieces = deque(batches(keys) if bulk else ((key,) for key in keys))
     refusals = 0  # in a row
     while pieces:
         piece = pieces.popleft()
+        answer: dict[str, Any] | Trouble
         if refusals >= GIVE_UP_AFTER:
-            detail = f"not asked: the provider refused {refusals} requests in a row (403)"
-            entries.update(dict.fromkeys(piece, Trouble(Why.REFUSED, detail)))
-            continue
-        if refusals >= CANARY_AFTER and len(piece) > 1:
-            pieces.appendleft(piece[1:])
-            piece = piece[:1]
-        reply = yield Request(f"/downloads/{form}/{days}/{','.join(piece)}")
-        answer = replies.read(reply, piece)
-        if isinstance(answer, Trouble):
-            refusals = refusals + 1 if answer.why is Why.REFUSED else 0
-            if len(piece) > 1 and answer.why in _CUT:
-                pieces.extend(_cut(piece, answer.why))
+            answer = Trouble(
+                Why.DENIED,
+                f"not asked: the provider refused {refusals} requests in a row (403)",
+            )
+        else:
+            if refusals >= CANARY_AFTER and len(piece) > 1:
+                pieces.appendleft(piece[1:])
+                piece = piece[:1]
+            if done:
+                yield Known(done)
+                done = []
+            reply = yield Request(f"/downloads/{form}/{days}/{','.join(piece)}")
+            if reply is None:
+                raise TypeError("a request is answered by a reply, not by None")
+            answer = replies.read(reply, piece)
+            if isinstance(answer, Trouble):
+                refusals = refusals + 1 if answer.why is Why.REFUSED else 0
+                if len(piece) > 1 and answer.why in _CUT:
+                    pieces.extend(_cut(piece, answer.why))
+                    continue
             else:
-                entries.update(dict.fromkeys(piece, answer))
-            continue
-        refusals = 0
+                refusals = 0
         for key in piece:
-            entries[key] = answer.get(key, _MISSING)
-    return entries
+            entry = answer if isinstance(answer, Trouble) else answer.get(key, _MISSING)
+            sample = look(key, entry)
+            if sample is not None:
+                done.append(sample)
+    return done
 
 
 _MISSING = Trouble(Why.GARBLED, "missing from the provider's answer")

@@ -43,7 +43,7 @@ class Provider:
     `batches(names)`: the names cut into what one request each asks about.
     `judge(request, reply, now_s)`: a reply's meaning to the governor.
     `fetch(keys, period, good)`: the recipe; `good` has the last good values of the same
-    period name. It returns one sample for each key, in the order of the keys.
+    period name. What it yields as known and what it returns is one sample for each key.
     """
 
     profile: Profile
