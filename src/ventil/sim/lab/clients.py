@@ -1,0 +1,57 @@
+"""The clients by name, and one experiment by names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ventil.sim.lab.baselines import (
+    Aimd,
+    AutoThrottle,
+    BotocoreAdaptive,
+    Fixed,
+    Gradient2,
+    Rule2019,
+    Vegas,
+)
+from ventil.sim.lab.governed import Governed
+from ventil.sim.lab.race import GIVE_UP, Result, Scenario
+from ventil.sim.lab.race import run as _run
+from ventil.sim.lab.scenarios import scenario as _scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ventil.sim.lab.client import Client
+
+CLIENTS: dict[str, Callable[[int], Client]] = {
+    "fixed10": lambda seed: Fixed(10),
+    "rule2019": lambda seed: Rule2019(),
+    "aimd": lambda seed: Aimd(),
+    "gradient2": lambda seed: Gradient2(),
+    "vegas": Vegas,
+    "botocore": lambda seed: BotocoreAdaptive(),
+    "autothr8": lambda seed: AutoThrottle(),
+    "ventil": lambda seed: Governed(seed=seed),
+}
+"""Makers by name; each takes a seed."""
+
+
+def run(
+    scenario: str | Scenario,
+    client: str | Callable[[int], Client] = "ventil",
+    *,
+    seed: int = 0,
+    trace: bool = False,
+    give_up: float = GIVE_UP,
+) -> Result:
+    """One experiment: `run("S2", "aimd", seed=1)`.
+
+    `client` is one of `CLIENTS` or a maker of your own. Raises KeyError for unknown names.
+    """
+    if isinstance(scenario, str):
+        scenario = _scenario(scenario)
+    if isinstance(client, str):
+        name, maker = client, CLIENTS[client]
+    else:
+        name, maker = getattr(client, "__name__", "client"), client
+    return _run(scenario, maker, name=name, seed=seed, trace=trace, give_up=give_up)

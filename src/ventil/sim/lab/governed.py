@@ -1,0 +1,106 @@
+"""Ventil's own governor as a client of the lab.
+
+The lab's seconds are added to a fixed day, since the governor counts from the epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ventil.core.exchange import Outcome, RateHint, Verdict
+from ventil.core.governor import Governor, Permit, Policy
+from ventil.sim.lab.client import FOREVER
+from ventil.sim.lab.provider import NO_ANSWER, OK, TOO_MANY, Flight
+
+if TYPE_CHECKING:
+    from ventil.core.governor import GovernorState
+
+EPOCH_S = 20_833 * 86_400.0
+"""Midnight UTC of 15 January 2027: the lab's second 0."""
+
+_LIVE = Outcome(Verdict.LIVE)
+_OVERLOADED = Outcome(Verdict.OVERLOADED, detail="503")
+_UNANSWERED = Outcome(Verdict.OVERLOADED, detail="no answer in time")
+_THROTTLED = Outcome(Verdict.THROTTLED, detail="429 without Retry-After")
+
+
+class Governed:
+    """Drives `ventil.core.governor.Governor`; `state` is for a warm start."""
+
+    separates_retries = True
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        seed: int = 0,
+        state: GovernorState | None = None,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.seed = seed
+        self.first_state = state
+        # Made at the first question: a worker that starts late must not look idle before.
+        self.governor: Governor | None = None
+        self.permit: Permit | None = None
+
+    def _begin(self, now_s: float) -> Governor:
+        self.governor = Governor(
+            self.policy, EPOCH_S + now_s, seed=self.seed, state=self.first_state
+        )
+        return self.governor
+
+    def ask(self, now_s: float, pending: int, retry: bool, record: int) -> float:
+        """What the governor says; its permit is kept for `sent`."""
+        governor = self.governor or self._begin(now_s)
+        answer = governor.admit(EPOCH_S + now_s, pending=pending, retry=retry, record=record)
+        if isinstance(answer, Permit):
+            self.permit = answer
+            return now_s
+        until_s = answer.until_s
+        if until_s is None or until_s == math.inf:
+            return FOREVER
+        until_s -= EPOCH_S
+        # Still a wait, even where the subtraction rounds it down to now.
+        return until_s if until_s > now_s else now_s + 1e-6
+
+    def sent(self, now_s: float) -> object:
+        """The permit travels with the request."""
+        permit, self.permit = self.permit, None
+        return permit
+
+    def completed(self, now_s: float, flight: Flight) -> None:
+        """Judge the answer and tell the governor."""
+        status = flight.status
+        hint = flight.hint
+        hints: tuple[RateHint, ...] = ()
+        if hint is not None:
+            hints = (RateHint(hint.limit, hint.remaining, hint.reset_s),)
+        if status == OK:
+            outcome = Outcome(Verdict.LIVE, hints=hints) if hints else _LIVE
+        elif status == TOO_MANY:
+            after_s = flight.retry_after_s
+            if after_s is None and not hints:
+                outcome = _THROTTLED
+            else:
+                detail = "429" if after_s is None else f"429 with Retry-After {after_s:.0f}"
+                outcome = Outcome(Verdict.THROTTLED, after_s, hints, detail)
+        elif status == NO_ANSWER:
+            outcome = _UNANSWERED
+        else:
+            outcome = _OVERLOADED
+        assert self.governor is not None  # noqa: S101 - a flight was permitted by it
+        self.governor.settle(flight.ticket, EPOCH_S + now_s, outcome)
+
+    def gauge(self, now_s: float) -> tuple[float, str]:
+        """The limit in force and what holds it: breaker, cooldown, or nothing."""
+        if self.governor is None:
+            return math.nan, ""
+        condition = self.governor.condition(EPOCH_S + now_s)
+        if condition.breaker != "closed":
+            state = condition.breaker
+        elif condition.gate_until_s is not None:
+            state = "cooldown"
+        else:
+            state = "closed"
+        return float(condition.limit), state
