@@ -13,6 +13,7 @@
     │   └── PortError        a port could not be opened
     └── Stopped              not a fault: the run ended early, in order
         ├── Suspended        the provider says later than --max-wait: exit 75
+        ├── Interrupted      SIGINT or SIGTERM: exit 130 or 143
         ├── Busy             another process works on this state folder: exit 75
         └── Cancelled        a person cancelled the run: exit 1
 
@@ -82,6 +83,14 @@ class Suspended(Stopped):
     """The provider says later than the longest wait allowed (exit 75, EX_TEMPFAIL)."""
 
     exit_code = 75
+
+
+class Interrupted(Stopped):
+    """A signal ended the run after a clean checkpoint; `exit_code` is 128 + its number."""
+
+    def __init__(self, message: str, *, signal: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = 128 + signal
 
 
 class Busy(Stopped):

@@ -113,5 +113,15 @@ class Outcome:
     detail: str = ""
 
 
-Fetch = Generator[Request, Reply, Sequence[Sample]]
-"""A recipe at work: yields requests, is sent replies, returns the samples."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Samples that a recipe already knows while it has more to ask.
+
+    Yielded like a request; they are stored at once, and the recipe is sent None.
+    """
+
+    samples: Sequence[Sample]
+
+
+Fetch = Generator[Request | Known, Reply | None, Sequence[Sample]]
+"""A recipe at work: yields requests, is sent a reply for each, returns the (other) samples."""

@@ -1,0 +1,183 @@
+"""The durable queue on DBOS Transact; nothing else imports it.
+
+One queue per run, named after it, so that starting one run never wakes another's chunks;
+the executor id is the run's too, so a restart takes up exactly what a killed process of
+the same run left behind. A chunk's attempt is one workflow of one step, with the id
+`RUN:CHUNK:ATTEMPT`: queueing it twice is queueing it once. The step hands the work to
+the engine's event loop and waits in a thread of the library's. An attempt whose records
+partly failed ends, and the next one is queued with a delay: nothing sleeps in a slot.
+
+An interrupted attempt raises `_Interrupted`, a BaseException: the library records no
+outcome for it, just as if the process had been killed, and the next start runs it again.
+Steps run at least once; the handler answers a second call from the chunk's row.
+
+Settings and traps: DBOS Transact 3.4.0 as measured in November 2026. The queue is
+partitioned because only then are claims serialised; the write lock is taken when a
+transaction begins, because the library's own SQLite claims read before they lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import threading
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+from ventil.adapters.sql import sqlite_engine, sqlite_path
+from ventil.errors import StateError, Stopped
+from ventil.ports import ChunkHandler
+
+APPLICATION_VERSION = "chunks-1"
+"""Raised only when an old journal can no longer be replayed by new code."""
+
+_POLL_S = 0.05
+_RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
+
+
+class _Interrupted(BaseException):
+    """Ends a workflow without an outcome."""
+
+
+class DbosQueue:
+    """The `Durable` port on DBOS. One at a time in a process (the library is global)."""
+
+    def __init__(self, state_url: str) -> None:
+        path = sqlite_path(state_url)
+        self._path = path.with_name(f"{path.stem}.queue{path.suffix}")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._handler: ChunkHandler | None = None
+        self._running: set[concurrent.futures.Future[int]] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._launched = False
+        self._retry_delay_s = 0.0
+        self._workflow: Any = None
+
+    async def start(
+        self,
+        run_id: str,
+        handler: ChunkHandler,
+        *,
+        at_once: int,
+        retry_delay_s: float,
+    ) -> None:
+        """Launch the library and take up what a crash left over. Raises StateError."""
+        self._loop = asyncio.get_running_loop()
+        self._handler = handler
+        self._retry_delay_s = retry_delay_s
+        self._stopping = False
+        try:
+            await asyncio.to_thread(self._launch, run_id, at_once)
+        except Exception as error:
+            raise StateError(
+                f"the durable queue {self._path} cannot be opened: {_first_line(error)}",
+                hint=f"move it away (mv {self._path} {self._path}.damaged) and give the same "
+                "command again: what was fetched is in the ledger, not in the queue",
+            ) from error
+
+    def _launch(self, run_id: str, at_once: int) -> None:
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        url = f"sqlite:///{self._path}"
+        DBOS(
+            config={
+                "name": "ventil",
+                "system_database_url": url,
+                # The library's own migrations begin their transactions themselves.
+                "system_database_engine": sqlite_engine(url, immediate=lambda: self._launched),
+                "application_version": APPLICATION_VERSION,
+                "executor_id": run_id,
+                "notification_listener_polling_interval_sec": 1.0,
+                "log_level": "CRITICAL",
+            }
+        )
+
+        def attempt(run: str, index: int, number: int) -> int:
+            failed = DBOS.run_step({"name": "process"}, self._process, run, index, number)
+            if failed:
+                self._enqueue(run, index, number + 1, self._retry_delay_s)
+            return failed
+
+        self._workflow = DBOS.workflow(name="chunk", max_recovery_attempts=_RECOVERIES)(attempt)
+        DBOS.listen_queues([run_id])
+        DBOS.launch()
+        self._launched = True
+        DBOS.register_queue(
+            run_id,
+            worker_concurrency=at_once,
+            partition_concurrency=at_once,
+            polling_interval_sec=_POLL_S,
+            on_conflict="always_update",
+        )
+
+    def _process(self, run_id: str, index: int, attempt: int) -> int:
+        """Run the handler on the engine's loop; called on a thread of the library's."""
+        with self._lock:
+            if self._stopping or self._loop is None or self._handler is None:
+                raise _Interrupted
+            future = asyncio.run_coroutine_threadsafe(
+                _as_coroutine(self._handler(run_id, index, attempt)), self._loop
+            )
+            self._running.add(future)
+        try:
+            return future.result()
+        except (concurrent.futures.CancelledError, Stopped) as stop:
+            raise _Interrupted from stop
+        finally:
+            with self._lock:
+                self._running.discard(future)
+
+    def _enqueue(self, run_id: str, index: int, attempt: int, delay_s: float) -> None:
+        with (
+            SetWorkflowID(f"{run_id}:{index}:{attempt}"),
+            SetEnqueueOptions(
+                queue_partition_key=run_id, delay_seconds=delay_s if delay_s > 0 else None
+            ),
+        ):
+            DBOS.enqueue_workflow(run_id, self._workflow, run_id, index, attempt)
+
+    async def enqueue(self, run_id: str, chunks: Sequence[tuple[int, int, float]]) -> None:
+        """Queue (index, attempt, delay in seconds); one that is queued already is left."""
+
+        def put() -> None:
+            for index, attempt, delay_s in chunks:
+                if self._stopping:
+                    return
+                self._enqueue(run_id, index, attempt, delay_s)
+
+        await asyncio.to_thread(put)
+
+    async def stop(self) -> None:
+        """End the library. Attempts under way are interrupted and keep no outcome."""
+        with self._lock:
+            self._stopping = True
+            running = list(self._running)
+        for future in running:
+            future.cancel()
+        if self._launched:
+            await asyncio.to_thread(
+                DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=5
+            )
+            self._launched = False
+
+    async def forget(self, run_id: str) -> None:
+        """Delete the workflows and the queue of a run that is over."""
+
+        def delete() -> None:
+            ids = [w.workflow_id for w in DBOS.list_workflows(queue_name=run_id)]
+            if ids:
+                DBOS.delete_workflows(ids)
+            DBOS.delete_queue(run_id)
+
+        await asyncio.to_thread(delete)
+
+
+async def _as_coroutine(work: Awaitable[int]) -> int:
+    return await work
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", 1)[0][:300]

@@ -1,0 +1,162 @@
+"""The transport on aiohttp: one session per provider, and everything fetched is hostile.
+
+What is bounded: the time of the whole exchange, the header fields (aiohttp: 8 KiB a
+line), the body both as it comes and decoded, so that a decompression bomb ends at the
+bound and not in memory. Redirects are not followed: the answer is handed on as it is and
+the caller says where it pointed. Cookies are not kept, `.netrc` is not read.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+import zlib
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from ventil.core.exchange import Fault, FaultKind, Reply, Request, Response
+
+_ACCEPTED: Final = "gzip, deflate"
+_READ: Final = 64 * 1024
+
+
+class HttpTransport:
+    """Sends requests to one base URL.
+
+    `base_url` has no trailing slash. `timeout_s` bounds an exchange from the connection to
+    the last byte. `connections` bounds the sockets open at once; it should not be below
+    the provider's ceiling of requests in flight.
+    """
+
+    def __init__(
+        self, base_url: str, *, user_agent: str, timeout_s: float, connections: int
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._connections = connections
+        self._headers = {
+            "User-Agent": user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": _ACCEPTED,
+        }
+        self._proxy = _proxy_for(self._base)
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, limit_per_host=0, ttl_dns_cache=300
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=self._timeout,
+                headers=self._headers,
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+    async def send(self, request: Request) -> Reply:
+        """One exchange. Whatever the network does becomes a `Fault`."""
+        try:
+            async with self._open().request(
+                request.method,
+                URL(self._base + request.target, encoded=True),
+                headers=request.headers or None,
+                data=request.body,
+                allow_redirects=False,
+                proxy=self._proxy,
+            ) as answer:
+                body = await _read(answer, request.max_body_bytes)
+                if isinstance(body, Fault):
+                    answer.close()
+                    return body
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status, headers, body)
+        except TimeoutError:
+            return Fault(FaultKind.TIMEOUT, f"no complete answer within {self._timeout_s:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _fault(error, urlsplit(self._base).netloc)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
+    """The decoded body, or the fault that it is."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        decoder = None
+    elif encoding in ("gzip", "x-gzip"):
+        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    elif encoding == "deflate":
+        decoder = zlib.decompressobj()
+    else:
+        return Fault(
+            FaultKind.ENCODING, f"content encoding {encoding[:40]!r} was not asked for"
+        )
+    declared = answer.content_length
+    if declared is not None and declared > bound:
+        return _too_large(bound)
+    parts: list[bytes] = []
+    size = 0
+    async for data in answer.content.iter_chunked(_READ):
+        if decoder is not None:
+            try:
+                data = decoder.decompress(data, bound - size + 1)
+            except zlib.error:
+                return Fault(FaultKind.ENCODING, f"the body is no valid {encoding}")
+        size += len(data)
+        if size > bound:
+            return _too_large(bound)
+        parts.append(data)
+    if decoder is not None:
+        if decoder.unconsumed_tail:
+            return _too_large(bound)
+        if parts and not decoder.eof:
+            return Fault(FaultKind.BROKEN, f"the {encoding} body was cut off")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(bound: int) -> Fault:
+    return Fault(FaultKind.TOO_LARGE, f"the body is larger than {bound // 1024} KiB")
+
+
+def _fault(error: Exception, host: str) -> Fault:
+    """Name what happened; the order is from the special to the general."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Fault(FaultKind.DNS, f"the host name {host} does not resolve")
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Fault(FaultKind.TLS, f"no TLS connection to {host}: {_words(error)}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Fault(FaultKind.CONNECT, f"cannot connect to {host}: {_words(error.os_error)}")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Fault(FaultKind.BROKEN, "the answer was cut off")
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+        return Fault(FaultKind.CONNECT, f"{host} closed the connection without an answer")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Fault(FaultKind.BROKEN, f"{host} did not answer in HTTP")
+    return Fault(FaultKind.CONNECT, f"{host}: {_words(error)}")
+
+
+def _words(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).split("\n", 1)[0][:200]
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy of the environment for this URL; never one for a loopback address."""
+    parts = urlsplit(base_url)
+    host = parts.hostname or ""
+    if host == "localhost" or host == "::1" or host.startswith("127."):
+        return None
+    if urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)

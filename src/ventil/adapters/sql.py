@@ -1,0 +1,604 @@
+"""The store on a SQL database: SQLite in WAL mode, one file, no server.
+
+Transactions are short and begin with the write lock taken (`BEGIN IMMEDIATE`), so two
+processes never deadlock on an upgrade from reader to writer. `synchronous=NORMAL`: a
+killed process loses nothing; a power cut may lose the last commits and never corrupts.
+The statements of the hot path are sent as plain SQL, for SQLAlchemy's compiler costs more
+than SQLite does (measured: 3 to 4 times per call).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from ventil.adapters import tables as t
+from ventil.core.model import Good, Interval, Sample, Status
+from ventil.errors import SettingError, StateError
+from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run, RunState
+
+_PART = 1000
+"""Keys asked for in one statement (as a JSON array), which bounds its memory."""
+
+
+def open_store(url: str, *, create: bool = True) -> SqlStore:
+    """Open (and create or migrate) the state database at a `sqlite:///` URL.
+
+    Raises SettingError for a URL of another kind, StateError when the file is damaged,
+    cannot be opened, or was written by a newer version.
+    """
+    path = sqlite_path(url)
+    if not create and not path.exists():
+        raise StateError(
+            f"there is no state database at {path}",
+            hint="run `ventil stats` or `ventil demo` first, or name it with --database",
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"cannot create the state folder {path.parent}: {error.strerror or error}",
+            hint="choose another place with --database sqlite:///PATH",
+        ) from error
+    engine = sqlite_engine(url)
+    store = SqlStore(engine, str(path))
+    store.prepare()
+    return store
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite:///path` URL. Raises SettingError for anything else."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise SettingError(
+            f"database_url = {url!r} is no database URL",
+            hint="write it like sqlite:///.ventil/ventil.sqlite",
+        ) from error
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise SettingError(
+            f"database_url: {parsed.render_as_string()!r} is not supported by this version",
+            hint="use a SQLite file: sqlite:///.ventil/ventil.sqlite",
+        )
+    return Path(parsed.database)
+
+
+def sqlite_engine(url: str, *, immediate: Callable[[], bool] = lambda: True) -> sa.Engine:
+    """An engine in WAL mode whose transactions take the write lock when they begin.
+
+    They do so while `immediate()` is true and the connection is not marked read-only.
+    """
+    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "cache_size=-16000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        if immediate() and not connection.get_execution_options().get("ventil_read_only"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+class SqlStore:
+    """The `Store` port on SQLAlchemy Core. One connection, used from one thread."""
+
+    def __init__(self, engine: sa.Engine, path: str) -> None:
+        self._engine = engine
+        self._path = path
+        self._series: dict[str, int] = {}
+
+    # -- opening ---------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Create the tables, or check that this version knows the ones that stand."""
+        with self._write() as db:
+            inspector = sa.inspect(db)
+            if not inspector.has_table(t.version.name):
+                others = set(inspector.get_table_names())
+                if others:
+                    raise StateError(
+                        f"{self._path} belongs to another application "
+                        f"(it has the table {min(others)!r} and no version of ours)",
+                        hint="choose another file with --database sqlite:///PATH",
+                    )
+                t.metadata.create_all(db)
+                db.execute(t.version.insert().values(version=t.SCHEMA_VERSION))
+                return
+            found = db.execute(sa.select(t.version.c.version)).scalar_one()
+            if found > t.SCHEMA_VERSION:
+                raise StateError(
+                    f"{self._path} was written by a newer Ventil "
+                    f"(its schema is {found}, this version knows {t.SCHEMA_VERSION})",
+                    hint="upgrade Ventil, or choose another file with --database",
+                )
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._faults(), self._engine.begin() as db:
+            yield db
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with (
+            self._faults(),
+            self._engine.connect().execution_options(ventil_read_only=True) as db,
+        ):
+            yield db
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sa.exc.DBAPIError, sqlite3.Error) as error:
+            raise _as_state_error(error, self._path) from error
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is folded in when nobody else has it open."""
+        self._engine.dispose()
+
+    # -- runs ------------------------------------------------------------------------
+
+    def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None:
+        """Store a run with its records and chunks, whole or not at all."""
+        with self._write() as db:
+            db.execute(t.run.insert().values(**_run_values(run), keys=_pack(list(keys))))
+            self._insert_chunks(db, run.id, chunks)
+
+    def _insert_chunks(
+        self, db: sa.Connection, run_id: str, chunks: Iterable[ChunkRow]
+    ) -> None:
+        rows = (
+            (run_id, c.index, _pack(c.batches), c.attempts, c.failed, c.finished)
+            for c in chunks
+        )
+        while part := [row for row, _ in zip(rows, range(200), strict=False)]:
+            db.exec_driver_sql("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?)", part)
+
+    def run(self, run_id: str) -> Run | None:
+        """A run by its id; None when there is none."""
+        with self._read() as db:
+            row = db.execute(_RUN.where(t.run.c.id == run_id)).mappings().one_or_none()
+        return _as_run(row) if row else None
+
+    def runs(self, *, limit: int = 50) -> list[Run]:
+        """The latest runs, newest first."""
+        with self._read() as db:
+            rows = db.execute(_RUN.order_by(t.run.c.created_s.desc()).limit(limit))
+            return [_as_run(row) for row in rows.mappings()]
+
+    def find_resumable(self, job: str) -> list[Run]:
+        """Runs of a job that are not over, newest first."""
+        states = [state.value for state in RunState if state.resumable]
+        with self._read() as db:
+            rows = db.execute(
+                _RUN.where(t.run.c.job == job, t.run.c.state.in_(states)).order_by(
+                    t.run.c.created_s.desc()
+                )
+            )
+            return [_as_run(row) for row in rows.mappings()]
+
+    def update_run(self, run_id: str, **changes: object) -> None:
+        """Change columns of a run (names as in `Run`)."""
+        values = dict(changes)
+        if "tallies" in values:
+            values["tallies"] = json.dumps(values["tallies"], separators=(",", ":"))
+        if isinstance(state := values.get("state"), RunState):
+            values["state"] = state.value
+        with self._write() as db:
+            db.execute(t.run.update().where(t.run.c.id == run_id).values(**values))
+
+    def run_keys(self, run_id: str) -> list[str]:
+        """The records of a run, in the order of its catalogue."""
+        with self._read() as db:
+            blob = db.execute(
+                sa.select(t.run.c["keys"]).where(t.run.c.id == run_id)
+            ).scalar_one()
+        return list(_unpack(blob))
+
+    # -- chunks ----------------------------------------------------------------------
+
+    def chunk(self, run_id: str, index: int) -> ChunkRow:
+        """One chunk with its records."""
+        with self._read() as db:
+            row = db.exec_driver_sql(
+                "SELECT batches, attempts, failed, finished FROM chunk"
+                " WHERE run_id = ? AND idx = ?",
+                (run_id, index),
+            ).one()
+        batches = tuple(tuple(batch) for batch in _unpack(row[0]))
+        return ChunkRow(index, batches, row[1], row[2], bool(row[3]))
+
+    def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]:
+        """(index, attempts, failed, finished) of every chunk of a run."""
+        with self._read() as db:
+            rows = db.exec_driver_sql(
+                "SELECT idx, attempts, failed, finished FROM chunk WHERE run_id = ?"
+                " ORDER BY idx",
+                (run_id,),
+            )
+            return [(row[0], row[1], row[2], bool(row[3])) for row in rows]
+
+    def end_attempt(
+        self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
+    ) -> None:
+        """Note that an attempt at a chunk has ended."""
+        with self._write() as db:
+            db.exec_driver_sql(
+                "UPDATE chunk SET attempts = ?, failed = ?, finished = ?"
+                " WHERE run_id = ? AND idx = ?",
+                (attempts, failed, finished, run_id, index),
+            )
+
+    def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None:
+        """Add chunks to a run that is over (a replay)."""
+        with self._write() as db:
+            self._insert_chunks(db, run_id, chunks)
+
+    def chunk_count(self, run_id: str) -> int:
+        """How many chunks a run has."""
+        with self._read() as db:
+            return int(
+                db.exec_driver_sql(
+                    "SELECT count(*) FROM chunk WHERE run_id = ?", (run_id,)
+                ).scalar_one()
+            )
+
+    # -- ledger ----------------------------------------------------------------------
+
+    def _series_id(self, db: sa.Connection, name: str) -> int:
+        found = self._series.get(name)
+        if found is None:
+            select = "SELECT id FROM series WHERE name = ?"
+            found = db.exec_driver_sql(select, (name,)).scalar()
+            if found is None:
+                if db.get_execution_options().get("ventil_read_only"):
+                    return -1  # nothing was ever recorded under this name
+                db.exec_driver_sql("INSERT INTO series (name) VALUES (?)", (name,))
+                found = db.exec_driver_sql(select, (name,)).scalar_one()
+        return int(found)
+
+    def record(
+        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
+    ) -> None:
+        """Write samples (with the time they were fetched) as one transaction.
+
+        A settled sample is never replaced by one that is not, and a good value only by
+        another good one: see `core.fold`.
+        """
+        rows = []
+        good = []
+        with self._write() as db:
+            series_id = self._series_id(db, series)
+            for sample, at_s in samples:
+                start, end = _days(sample.interval)
+                rows.append(
+                    (
+                        series_id,
+                        day,
+                        sample.key,
+                        sample.status.value,
+                        sample.value,
+                        start,
+                        end,
+                        at_s,
+                        1,
+                        run_id,
+                        sample.detail,
+                    )
+                )
+                if sample.status is Status.OK:
+                    good.append((series_id, sample.key, sample.value, start, end, at_s))
+            db.exec_driver_sql(_UPSERT_SAMPLE, rows)
+            if good:
+                db.exec_driver_sql(_UPSERT_GOOD, good)
+        self._series[series] = series_id  # only once it is committed
+
+    def settled(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> set[str]:
+        """Those of *keys* that need not be asked again in this period.
+
+        With `since_s`, only what was fetched at or after that time counts (a refresh).
+        """
+        found: set[str] = set()
+        floor = float("-inf") if since_s is None else since_s
+        with self._read() as db:
+            series_id = self._series_id(db, series)
+            for part in _parts(keys):
+                rows = db.exec_driver_sql(
+                    "SELECT key FROM sample WHERE series_id = ? AND day = ?"
+                    " AND key IN (SELECT value FROM json_each(?)) AND status IN ('ok', 'unknown')"
+                    " AND fetched_s >= ?",
+                    (series_id, day, _json(part), floor),
+                )
+                found.update(row[0] for row in rows)
+        return found
+
+    def settled_count(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> int:
+        """How many of *keys* `settled` would name, without holding them in memory."""
+        return sum(
+            len(self.settled(series, day, part, since_s=since_s)) for part in _parts(keys)
+        )
+
+    def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]:
+        """The last good values of those of *keys* that have one."""
+        found: dict[str, Good] = {}
+        with self._read() as db:
+            series_id = self._series_id(db, series)
+            for part in _parts(keys):
+                rows = db.exec_driver_sql(
+                    "SELECT key, value, start, end, fetched_s FROM good"
+                    " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
+                    (series_id, _json(part)),
+                )
+                for key, value, start, end, fetched_s in rows:
+                    found[key] = Good(value, _interval(start, end), fetched_s)
+        return found
+
+    def entries(
+        self, series: str, day: str, keys: Sequence[str]
+    ) -> Iterator[tuple[str, Entry | None, Good | None]]:
+        """For each of *keys*, in order: this period's entry and the last good value."""
+        with self._read() as db:
+            series_id = self._series_id(db, series)
+            for part in _parts(keys):
+                entries: dict[str, Entry] = {}
+                for row in db.exec_driver_sql(
+                    "SELECT key, status, value, start, end, detail, fetched_s, attempts,"
+                    " run_id FROM sample WHERE series_id = ? AND day = ?"
+                    " AND key IN (SELECT value FROM json_each(?))",
+                    (series_id, day, _json(part)),
+                ):
+                    sample = Sample(
+                        row[0], Status(row[1]), row[2], _interval(row[3], row[4]), row[5]
+                    )
+                    entries[row[0]] = Entry(sample, row[6], row[7], row[8])
+                good: dict[str, Good] = {}
+                for key, value, start, end, fetched_s in db.exec_driver_sql(
+                    "SELECT key, value, start, end, fetched_s FROM good"
+                    " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
+                    (series_id, _json(part)),
+                ):
+                    good[key] = Good(value, _interval(start, end), fetched_s)
+                for key in part:
+                    yield key, entries.get(key), good.get(key)
+
+    # -- failure queue ---------------------------------------------------------------
+
+    def put_failures(
+        self, run_id: str, failures: Iterable[tuple[Sample, str, int]], now_s: float
+    ) -> None:
+        """Queue (sample, request, attempts) as open failures of a run."""
+        rows = [
+            (run_id, s.key, s.status.value, s.detail, request, attempts, now_s, now_s, "open")
+            for s, request, attempts in failures
+        ]
+        if not rows:
+            return
+        with self._write() as db:
+            db.exec_driver_sql(
+                "INSERT INTO failure (run_id, key, status, detail, request, attempts,"
+                " first_s, last_s, state) VALUES (?,?,?,?,?,?,?,?,?)"
+                " ON CONFLICT (run_id, key) DO UPDATE SET status = excluded.status,"
+                " detail = excluded.detail, request = excluded.request,"
+                " attempts = excluded.attempts, last_s = excluded.last_s, state = 'open'",
+                rows,
+            )
+
+    def failures(
+        self, *, run_id: str | None = None, state: str | None = "open"
+    ) -> list[Failure]:
+        """Failures, oldest first; of one run and one state, or of all (None)."""
+        query = sa.select(t.failure).order_by(t.failure.c.id)
+        if run_id is not None:
+            query = query.where(t.failure.c.run_id == run_id)
+        if state is not None:
+            query = query.where(t.failure.c.state == state)
+        with self._read() as db:
+            return [
+                Failure(**{**row, "status": Status(row["status"])})
+                for row in db.execute(query).mappings()
+            ]
+
+    def close_failures(self, run_id: str, keys: Sequence[str], state: str) -> int:
+        """Mark open failures as replayed or dropped; returns how many there were."""
+        closed = 0
+        with self._write() as db:
+            for part in _parts(keys):
+                closed += db.exec_driver_sql(
+                    "UPDATE failure SET state = ? WHERE run_id = ? AND state = 'open'"
+                    " AND key IN (SELECT value FROM json_each(?))",
+                    (state, run_id, _json(part)),
+                ).rowcount
+        return closed
+
+    # -- providers -------------------------------------------------------------------
+
+    def provider(self, key: str) -> ProviderRow:
+        """A provider's row; an empty one when nothing is stored."""
+        with self._read() as db:
+            row = db.exec_driver_sql(
+                "SELECT key, state, stamp_s, paused FROM provider WHERE key = ?", (key,)
+            ).one_or_none()
+        return ProviderRow(*row) if row else ProviderRow(key, None, None, None)
+
+    def providers(self) -> list[ProviderRow]:
+        """All providers that anything is stored of, by key."""
+        with self._read() as db:
+            rows = db.execute(sa.select(t.provider).order_by(t.provider.c.key))
+            return [ProviderRow(*row) for row in rows]
+
+    def save_provider(self, key: str, state: str, stamp_s: float) -> None:
+        """Store a governor's state."""
+        with self._write() as db:
+            db.exec_driver_sql(
+                "INSERT INTO provider (key, state, stamp_s) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET state = excluded.state,"
+                " stamp_s = excluded.stamp_s",
+                (key, state, stamp_s),
+            )
+
+    def pause_provider(self, key: str, reason: str | None) -> None:
+        """Pause a provider with a reason, or let it go on (None)."""
+        with self._write() as db:
+            db.exec_driver_sql(
+                "INSERT INTO provider (key, paused) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET paused = excluded.paused",
+                (key, reason),
+            )
+
+    # -- housekeeping ----------------------------------------------------------------
+
+    def prune(self, *, before_day: str, keep_runs: int) -> None:
+        """Drop samples of periods before a day and all but the latest finished runs.
+
+        Last good values, resumable runs and runs with open failures are kept.
+        """
+        with self._write() as db:
+            db.execute(t.sample.delete().where(t.sample.c.day < before_day))
+            over = [state.value for state in RunState if not state.resumable]
+            latest = (
+                sa.select(t.run.c.id).order_by(t.run.c.created_s.desc()).limit(keep_runs)
+            ).scalar_subquery()
+            waiting = (
+                sa.select(t.failure.c.run_id).where(t.failure.c.state == "open")
+            ).scalar_subquery()
+            db.execute(
+                t.run.delete().where(
+                    t.run.c.state.in_(over),
+                    t.run.c.id.not_in(latest),
+                    t.run.c.id.not_in(waiting),
+                )
+            )
+
+
+_RUN = sa.select(*(column for column in t.run.c if column.name != "keys"))
+
+_UPSERT_SAMPLE = """
+INSERT INTO sample (series_id, day, key, status, value, start, end, fetched_s, attempts,
+                    run_id, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (series_id, day, key) DO UPDATE SET
+  status = excluded.status, value = excluded.value, start = excluded.start,
+  end = excluded.end, fetched_s = excluded.fetched_s, attempts = sample.attempts + 1,
+  run_id = excluded.run_id, detail = excluded.detail
+WHERE excluded.status IN ('ok', 'unknown') OR sample.status NOT IN ('ok', 'unknown')
+"""
+
+_UPSERT_GOOD = """
+INSERT INTO good (series_id, key, value, start, end, fetched_s) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (series_id, key) DO UPDATE SET
+  value = excluded.value, start = excluded.start, end = excluded.end,
+  fetched_s = excluded.fetched_s
+"""
+
+
+def _as_state_error(error: Exception, path: str) -> StateError:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
+    text = str(cause)
+    if "disk is full" in text or "disk I/O error" in text:
+        return StateError(
+            f"the disk with {path} is full or failing ({text})",
+            hint="free some space and give the same command again: what was fetched is kept",
+        )
+    if isinstance(cause, sqlite3.DatabaseError) and (
+        "malformed" in text or "not a database" in text
+    ):
+        return StateError(
+            f"{path} is damaged ({text})",
+            hint=f"move it away (mv {path} {path}.damaged) and give the same command again; "
+            "the published artefact stays as it is, the last good values in the file are lost",
+        )
+    if "locked" in text:
+        return StateError(
+            f"{path} is locked by another process ({text})",
+            hint="wait for it to finish, or look with `ventil doctor`",
+        )
+    return StateError(
+        f"the state database {path} cannot be used: {text}",
+        hint="look with `ventil doctor`, or choose another file with --database",
+    )
+
+
+def _run_values(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "job": run.job,
+        "fingerprint": run.fingerprint,
+        "state": run.state.value,
+        "provider": run.provider,
+        "series": run.series,
+        "period": run.period,
+        "period_start": run.interval.start.isoformat(),
+        "period_end": run.interval.end.isoformat(),
+        "day": run.day,
+        "output": run.output,
+        "refresh": run.refresh,
+        "tolerate": run.tolerate,
+        "created_s": run.created_s,
+        "finished_s": run.finished_s,
+        "records": run.records,
+        "settled_before": run.settled_before,
+        "message": run.message,
+        "cancel": run.cancel,
+        "tallies": json.dumps(dict(run.tallies), separators=(",", ":")),
+    }
+
+
+def _as_run(row: sa.RowMapping) -> Run:
+    values = dict(row)
+    start, end = values.pop("period_start"), values.pop("period_end")
+    values["interval"] = Interval(dt.date.fromisoformat(start), dt.date.fromisoformat(end))
+    values["state"] = RunState(values["state"])
+    values["tallies"] = json.loads(values["tallies"])
+    return Run(**values)
+
+
+def _pack(value: object) -> bytes:
+    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+
+
+def _unpack(blob: bytes) -> list[Any]:
+    return list(json.loads(zlib.decompress(blob)))
+
+
+def _json(keys: Sequence[str]) -> str:
+    return json.dumps(list(keys))
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(keys), _PART):
+        yield keys[at : at + _PART]
+
+
+def _days(interval: Interval | None) -> tuple[str | None, str | None]:
+    if interval is None:
+        return None, None
+    return interval.start.isoformat(), interval.end.isoformat()
+
+
+def _interval(start: str | None, end: str | None) -> Interval | None:
+    if start is None or end is None:
+        return None
+    return Interval(dt.date.fromisoformat(start), dt.date.fromisoformat(end))

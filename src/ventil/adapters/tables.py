@@ -1,0 +1,117 @@
+"""The tables of the ledger, the runs, the failure queue and the providers' states.
+
+`SCHEMA_VERSION` is written into the database; a newer one is refused, an older one is
+migrated forward by the steps in `MIGRATIONS`. Keys of records are stored once a period in
+`sample`, and once in `good` (the last good value); both are clustered by their primary
+key, so a chunk's keys are read in a few page fetches.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+
+version = sa.Table("ventil_version", metadata, sa.Column("version", sa.Integer, nullable=False))
+
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("job", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("series", sa.Text, nullable=False),
+    sa.Column("period", sa.Text, nullable=False),
+    sa.Column("period_start", sa.Text, nullable=False),
+    sa.Column("period_end", sa.Text, nullable=False),
+    sa.Column("day", sa.Text, nullable=False),
+    sa.Column("output", sa.Text, nullable=False),
+    sa.Column("refresh", sa.Boolean, nullable=False),
+    sa.Column("tolerate", sa.Float, nullable=False),
+    sa.Column("created_s", sa.Float, nullable=False),
+    sa.Column("finished_s", sa.Float),
+    sa.Column("records", sa.Integer, nullable=False),
+    sa.Column("settled_before", sa.Integer, nullable=False),
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
+    sa.Column("cancel", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("tallies", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("keys", sa.LargeBinary, nullable=False),
+    sa.Index("run_by_job", "job", "state"),
+    sa.Index("run_by_created", "created_s"),
+)
+
+chunk = sa.Table(
+    "chunk",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("idx", sa.Integer, primary_key=True),
+    sa.Column("batches", sa.LargeBinary, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("finished", sa.Boolean, nullable=False),
+)
+
+sample = sa.Table(
+    "sample",
+    metadata,
+    sa.Column("series_id", sa.Integer, sa.ForeignKey("series.id"), primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("value", sa.BigInteger),
+    sa.Column("start", sa.Text),
+    sa.Column("end", sa.Text),
+    sa.Column("fetched_s", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+good = sa.Table(
+    "good",
+    metadata,
+    sa.Column("series_id", sa.Integer, sa.ForeignKey("series.id"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    sa.Column("start", sa.Text),
+    sa.Column("end", sa.Text),
+    sa.Column("fetched_s", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+failure = sa.Table(
+    "failure",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_s", sa.Float, nullable=False),
+    sa.Column("last_s", sa.Float, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.UniqueConstraint("run_id", "key"),
+)
+
+provider = sa.Table(
+    "provider",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text),
+    sa.Column("stamp_s", sa.Float),
+    sa.Column("paused", sa.Text),
+)

@@ -1,0 +1,147 @@
+"""`ventil providers`: the APIs, their limits, their state; pause and resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ventil.cli.console import about, print_json, print_table, say
+from ventil.cli.runs import open_workshop
+from ventil.cli.stats import Config, Database, Json
+
+if TYPE_CHECKING:
+    from ventil.wiring import Workshop
+
+Name = Annotated[str, Parameter(help="The provider, such as npm-downloads.")]
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the app."""
+    group = App(name="providers", help="The APIs: list, show, pause, resume.")
+    group.default(list_)
+    group.command(list_, name="list")
+    group.command(show)
+    group.command(pause)
+    group.command(resume)
+    app.command(group)
+
+
+def list_(*, database: Database = None, config: Config = None, json: Json = False) -> int:
+    """List the providers with their limits and state.
+
+    Example: ventil providers list
+    """
+    workshop = open_workshop(database, config)
+    found = [_data(workshop, name) for name in sorted(workshop.settings.providers)]
+    if json:
+        print_json(found)
+        return 0
+    print_table(
+        ("provider", "quotas", "in flight", "state"),
+        [
+            (d["provider"], ", ".join(d["quotas"]) or "none", d["max_in_flight"], d["state"])
+            for d in found
+        ],
+    )
+    return 0
+
+
+def show(
+    provider: Name = "npm-downloads",
+    *,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Show a provider: limits, where they come from, and what its governor thinks now.
+
+    Example: ventil providers show npm-downloads
+    """
+    from ventil import providers
+
+    workshop = open_workshop(database, config)
+    data = _data(workshop, provider)
+    data["etiquette"] = list(providers.get(provider).profile.etiquette)
+    if json:
+        print_json(data)
+        return 0
+    for name in ("provider", "key", "base_url", "state", "breaker", "max_in_flight", "contact"):
+        print(f"{name:14} {data[name] if data[name] is not None else '-'}")
+    print(f"{'quotas':14} {', '.join(data['quotas']) or 'none'}")
+    print(f"{'cooldown':14} {about(data['cooldown_s'])}")
+    print(f"{'timeout':14} {about(data['timeout_s'])}")
+    for key, origin in data["sources"].items():
+        print(f"{'':14} {key} comes from {origin}")
+    print("what is known of it:")
+    for line in data["etiquette"]:
+        print(f"  - {line}")
+    return 0
+
+
+def pause(
+    provider: Name,
+    *,
+    reason: Annotated[
+        str, Parameter(help="Why; shown wherever a run waits for it.")
+    ] = "by hand",
+    database: Database = None,
+    config: Config = None,
+) -> int:
+    """Let nothing more out to a provider; a run under way waits.
+
+    Example: ventil providers pause npm-downloads --reason "asked by their staff"
+    """
+    workshop = open_workshop(database, config)
+    key = workshop.provider_key(provider)
+    store = workshop.store()
+    store.pause_provider(key, reason)
+    store.close()
+    say(f"{key} is paused: {reason}")
+    return 0
+
+
+def resume(provider: Name, *, database: Database = None, config: Config = None) -> int:
+    """Let requests out to a paused provider again.
+
+    Example: ventil providers resume npm-downloads
+    """
+    workshop = open_workshop(database, config)
+    key = workshop.provider_key(provider)
+    store = workshop.store()
+    store.pause_provider(key, None)
+    store.close()
+    say(f"{key} goes on")
+    return 0
+
+
+def _data(workshop: Workshop, name: str) -> dict[str, Any]:
+    settings = workshop.settings.provider(name)
+    key = workshop.provider_key(name)
+    store = workshop.store() if workshop.has_store else None
+    governor, _ = workshop.governor(name, store)
+    paused = store.provider(key).paused if store else None
+    if store is not None:
+        store.close()
+    condition = governor.condition(workshop.clock.now_s())
+    prefix = f"providers.{name}."
+    return {
+        "provider": name,
+        "key": key,
+        "base_url": settings.base_url,
+        "quotas": [str(quota) for quota in settings.quotas],
+        "max_in_flight": settings.max_in_flight,
+        "cooldown_s": settings.cooldown_s,
+        "timeout_s": settings.timeout_s,
+        "contact": settings.contact,
+        "paused": paused,
+        "state": f"paused: {paused}" if paused is not None else condition.words,
+        "breaker": condition.breaker,
+        "gate_until_s": condition.gate_until_s,
+        "next_probe_s": condition.next_probe_s,
+        "sources": {
+            k.removeprefix(prefix): v
+            for k, v in workshop.settings.sources.items()
+            if k.startswith(prefix) and v != "the shipped profile"
+        },
+    }

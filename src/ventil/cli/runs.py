@@ -1,0 +1,253 @@
+"""`ventil runs`: what ran, how it ended, cancel one, go on with one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ventil.cli.console import about, number, print_json, print_table, say
+from ventil.cli.progress import reporter_for
+from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, duration, finish
+
+if TYPE_CHECKING:
+    from ventil.ports import Run
+    from ventil.wiring import Workshop
+
+RunId = Annotated[str, Parameter(help="The run's id, or `last`.")]
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the app."""
+    group = App(name="runs", help="Runs: list, show, watch, cancel, resume.")
+    group.default(list_)
+    group.command(list_, name="list")
+    group.command(show)
+    group.command(watch)
+    group.command(cancel)
+    group.command(resume)
+    app.command(group)
+
+
+def list_(
+    *,
+    limit: Annotated[int, Parameter(help="How many, newest first.")] = 20,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """List the latest runs.
+
+    Example: ventil runs list --limit 5
+    """
+    workshop = open_workshop(database, config)
+    store = workshop.store(create=False)
+    runs = store.runs(limit=limit)
+    store.close()
+    working = workshop.lock().holder() is not None
+    if json:
+        print_json([as_data(run, working) for run in runs])
+        return 0
+    if not runs:
+        say("no runs yet")
+        return 0
+    print_table(
+        ("run", "state", "records", "period", "began (UTC)", "artefact"),
+        [
+            (
+                r.id,
+                state_of(r, working),
+                number(r.records),
+                r.period,
+                _time(r.created_s),
+                r.output,
+            )
+            for r in runs
+        ],
+    )
+    return 0
+
+
+def show(
+    run: RunId = "last",
+    *,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Show one run: its state, chunks, requests and what limited it.
+
+    Example: ventil runs show last
+    """
+    from ventil.wiring import find_run
+
+    workshop = open_workshop(database, config)
+    store = workshop.store(create=False)
+    found = find_run(store, run)
+    chunks = store.chunk_progress(found.id)
+    failures = store.failures(run_id=found.id)
+    store.close()
+    working = workshop.lock().holder() is not None
+    finished = sum(row[3] for row in chunks)
+    if json:
+        print_json(
+            {
+                **as_data(found, working),
+                "chunks": {"total": len(chunks), "finished": finished},
+                "open_failures": len(failures),
+            }
+        )
+        return 0
+    print(f"run        {found.id}")
+    print(f"job        {found.job}")
+    print(
+        f"state      {state_of(found, working)}{': ' if found.message else ''}{found.message}"
+    )
+    print(f"period     {found.period} ({found.interval.start} to {found.interval.end})")
+    print(f"began      {_time(found.created_s)} UTC")
+    if found.finished_s is not None:
+        took = about(found.finished_s - found.created_s)
+        print(f"ended      {_time(found.finished_s)} UTC, after {took}")
+    print(f"records    {number(found.records)}, {number(found.settled_before)} settled before")
+    print(f"chunks     {number(finished)} of {number(len(chunks))} finished")
+    print(f"failures   {number(len(failures))} open")
+    requests = found.tallies.get("requests", {})
+    print("requests   " + (", ".join(f"{v} {k}" for k, v in requests.items()) or "none"))
+    for reason, seconds in sorted(
+        found.tallies.get("waits_s", {}).items(), key=lambda item: -item[1]
+    ):
+        print(f"limited by {reason}: {about(seconds)}")
+    return 0
+
+
+def watch(run: RunId = "last", *, database: Database = None, config: Config = None) -> int:
+    """Follow a run that another process works on, until it ends.
+
+    Example: ventil runs watch last
+    """
+    from ventil.wiring import find_run
+
+    workshop = open_workshop(database, config)
+    store = workshop.store(create=False)
+    found = find_run(store, run)
+    while True:
+        found = store.run(found.id) or found
+        working = workshop.lock().holder() is not None
+        rows = store.chunk_progress(found.id)
+        finished = sum(row[3] for row in rows)
+        sent = found.tallies.get("requests", {}).get("sent", 0)
+        say(
+            f"{state_of(found, working)}: {number(finished)}/{number(len(rows))} chunks, "
+            f"{number(sent)} requests"
+        )
+        if not found.state.resumable or not working:
+            break
+        time.sleep(2.0)
+    store.close()
+    return 0
+
+
+def cancel(run: RunId, *, database: Database = None, config: Config = None) -> int:
+    """Cancel a run. What it has answered is kept; `runs resume` goes on with it.
+
+    Example: ventil runs cancel last
+    """
+    from ventil.errors import UserError
+    from ventil.ports import RunState
+    from ventil.wiring import find_run
+
+    workshop = open_workshop(database, config)
+    store = workshop.store(create=False)
+    found = find_run(store, run)
+    if not found.state.resumable:
+        raise UserError(f"run {found.id} is over ({found.state})")
+    if found.state is RunState.RUNNING and workshop.lock().holder() is not None:
+        store.update_run(found.id, cancel=True)
+        say(f"run {found.id} will stop within a moment")
+    else:
+        store.update_run(found.id, state=RunState.CANCELLED)
+        say(f"run {found.id} is cancelled")
+    store.close()
+    return 0
+
+
+def resume(
+    run: RunId,
+    *,
+    max_wait: MaxWait = "30m",
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Go on with a run that was interrupted, suspended, killed or cancelled.
+
+    Example: ventil runs resume last
+    """
+    workshop = open_workshop(database, config)
+    max_wait_s = duration("--max-wait", max_wait)
+    run_id = resolve(workshop, run)
+    reporter = reporter_for(quiet=quiet)
+    return finish(
+        lambda: workshop.resume(run_id, reporter, max_wait_s=max_wait_s),
+        workshop,
+        reporter,
+        as_json=json,
+    )
+
+
+def resolve(workshop: Workshop, run: str) -> str:
+    """The id of a run that is named by its id or as `last`. Raises UserError."""
+    from ventil.wiring import find_run
+
+    store = workshop.store(create=False)
+    try:
+        return find_run(store, run).id
+    finally:
+        store.close()
+
+
+def open_workshop(database: str | None, config: Path | None) -> Workshop:
+    """The workshop of a command."""
+    from ventil.wiring import Workshop
+
+    return Workshop.load({"database_url": database}, config_file=config)
+
+
+def state_of(run: Run, working: bool) -> str:
+    """The state in a word; a run that says running while nobody works was killed."""
+    return "killed" if run.state == "running" and not working else run.state.value
+
+
+def as_data(run: Run, working: bool) -> dict[str, Any]:
+    """A run as data."""
+    return {
+        "run": run.id,
+        "job": run.job,
+        "state": state_of(run, working),
+        "message": run.message,
+        "provider": run.provider,
+        "period": {
+            "name": run.period,
+            "start": str(run.interval.start),
+            "end": str(run.interval.end),
+        },
+        "records": run.records,
+        "settled_before": run.settled_before,
+        "began": _iso(run.created_s),
+        "ended": None if run.finished_s is None else _iso(run.finished_s),
+        "output": run.output,
+        "requests": run.tallies.get("requests", {}),
+        "waits_s": run.tallies.get("waits_s", {}),
+    }
+
+
+def _time(moment_s: float) -> str:
+    return dt.datetime.fromtimestamp(moment_s, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _iso(moment_s: float) -> str:
+    return dt.datetime.fromtimestamp(moment_s, dt.UTC).isoformat(timespec="seconds")

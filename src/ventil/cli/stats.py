@@ -1,0 +1,336 @@
+"""`ventil stats` and `ventil plan`: the main job, and what it would do."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from ventil.cli.console import about, number, print_json, say
+from ventil.cli.progress import reporter_for
+from ventil.core.duration import parse_duration
+from ventil.errors import Interrupted, SettingError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ventil.ports import Reporter
+    from ventil.sources.catalogue import Catalogue
+    from ventil.wiring import Asked, Result, Workshop
+
+MOST_PROBLEMS_SHOWN = 10
+
+Database = Annotated[
+    str | None,
+    Parameter(name="--database", help="State: sqlite:///PATH. Default: .ventil/ventil.sqlite."),
+]
+Config = Annotated[
+    Path | None, Parameter(name="--config", help="Settings file instead of ./ventil.toml.")
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Data as JSON on stdout.")]
+Quiet = Annotated[
+    bool, Parameter(name=["--quiet", "-q"], negative="", help="No progress, only errors.")
+]
+MaxWait = Annotated[
+    str,
+    Parameter(
+        name="--max-wait",
+        help="Longest wait for the provider before the run is suspended (exit 75).",
+    ),
+]
+CatalogueFile = Annotated[
+    str,
+    Parameter(help="catalog.json, a JSON array, names a line, package URLs; - for stdin."),
+]
+Period = Annotated[
+    str, Parameter(name="--period", help="last-day, last-week, last-month, a date, or A:B.")
+]
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where stats.json goes.")]
+Refresh = Annotated[
+    bool, Parameter(name="--refresh", negative="", help="Ask again for what is settled.")
+]
+
+
+def add_to(app: App) -> None:
+    """Add the commands to the app."""
+    app.command(stats)
+    app.command(plan)
+
+
+def stats(
+    catalogue: CatalogueFile,
+    *,
+    output: Output = Path("stats.json"),
+    period: Period = "last-week",
+    tolerate: Annotated[
+        str, Parameter(help="Share of records that may lack an answer (exit 3 above it).")
+    ] = "5%",
+    max_wait: MaxWait = "30m",
+    refresh: Refresh = False,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Fetch download statistics for a catalogue of packages and publish stats.json.
+
+    Every package is asked for once a day; what could not be fetched is published with its
+    last good value and named in stats.report.json. The same command goes on where an
+    interrupted one stopped.
+
+    Example: ventil stats catalog.json -o stats.json --period last-week --tolerate 5%
+    """
+    workshop, asked, records = _read(
+        catalogue, output, period, tolerate, max_wait, refresh, database, config, quiet
+    )
+    reporter = reporter_for(quiet=quiet)
+    return finish(
+        lambda: workshop.stats(asked, records, reporter), workshop, reporter, as_json=json
+    )
+
+
+def plan(
+    catalogue: CatalogueFile,
+    *,
+    output: Output = Path("stats.json"),
+    period: Period = "last-week",
+    tolerate: Annotated[str, Parameter(help="As for stats.")] = "5%",
+    max_wait: MaxWait = "30m",
+    refresh: Refresh = False,
+    database: Database = None,
+    config: Config = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Say what `ventil stats` would ask and how long it would take. Sends nothing.
+
+    Example: ventil plan catalog.json
+    """
+    workshop, asked, records = _read(
+        catalogue, output, period, tolerate, max_wait, refresh, database, config, quiet
+    )
+    job = workshop.job(asked, records)
+    made, took, held = workshop.plan(job, asked.provider)
+    settings = workshop.settings.provider(asked.provider)
+    if json:
+        print_json(
+            {
+                "provider": job.provider_key,
+                "period": {
+                    "name": job.period.name,
+                    "start": str(job.period.interval.start),
+                    "end": str(job.period.interval.end),
+                },
+                "records": made.records + made.settled,
+                "settled": made.settled,
+                "to_ask": made.records,
+                "requests": made.requests,
+                "chunks": len(made.chunks),
+                "chunk_size": made.chunk_size,
+                "seconds": round(took.seconds, 1),
+                "limited_by": took.limited_by,
+                "held_by": held,
+                "duplicates": records.duplicates,
+                "problems": [
+                    {"place": p.place, "value": p.value, "reason": p.reason}
+                    for p in records.problems
+                ],
+            }
+        )
+        return 0
+    quotas = ", ".join(str(quota) for quota in settings.quotas) or "none"
+    singles = sum(len(b.keys) == 1 for c in made.chunks for b in c.batches)
+    print(f"records     {number(made.records + made.settled)}")
+    print(f"settled     {number(made.settled)} (asked before today, not asked again)")
+    print(
+        f"requests    {number(made.requests)} "
+        f"({number(made.requests - singles)} of several names, {number(singles)} of one)"
+    )
+    print(f"chunks      {number(len(made.chunks))} of up to {number(made.chunk_size)} records")
+    print(f"provider    {job.provider_key}, quotas {quotas}, "
+          f"{settings.max_in_flight} in flight")  # fmt: skip
+    print(f"takes       {about(took.seconds)} at the least")
+    print(f"limited by  {took.limited_by}")
+    if held:
+        print(f"held by     {held}")
+    if took.seconds > 86_400:
+        say("note: that is longer than the day which settles a record; a longer period, fewer "
+            "records or the provider's permission would help")  # fmt: skip
+    return 0
+
+
+def _read(
+    catalogue: str,
+    output: Path,
+    period: str,
+    tolerate: str,
+    max_wait: str,
+    refresh: bool,
+    database: str | None,
+    config: Path | None,
+    quiet: bool,
+) -> tuple[Workshop, Asked, Catalogue]:
+    from ventil.wiring import Asked, Workshop
+
+    workshop = Workshop.load({"database_url": database}, config_file=config)
+    name, data = _bytes_of(catalogue)
+    asked = Asked(
+        catalogue=name,
+        data=data,
+        output=output,
+        period=period,
+        tolerate=_share(tolerate),
+        max_wait_s=duration("--max-wait", max_wait),
+        refresh=refresh,
+    )
+    records = workshop.read(asked)
+    if not quiet:
+        _tell_problems(records)
+    return workshop, asked, records
+
+
+def _bytes_of(catalogue: str) -> tuple[str, bytes]:
+    if catalogue == "-":
+        return "standard input", sys.stdin.buffer.read()
+    path = Path(catalogue)
+    try:
+        return catalogue, path.read_bytes()
+    except FileNotFoundError:
+        raise SourceError(
+            f"{catalogue}: no such file", hint="give the path of a catalogue, or - for stdin"
+        ) from None
+    except IsADirectoryError:
+        raise SourceError(
+            f"{catalogue} is a directory",
+            hint=f"name the file in it, such as {path / 'catalog.json'}",
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{catalogue}: cannot be read: {error.strerror}") from error
+
+
+def _tell_problems(records: Catalogue) -> None:
+    for problem in records.problems[:MOST_PROBLEMS_SHOWN]:
+        say(f"note: left out {problem}")
+    more = records.problem_count - MOST_PROBLEMS_SHOWN
+    if more > 0:
+        say(f"note: and {number(more)} more were left out; all: ventil plan --json")
+
+
+def _share(text: str) -> float:
+    """5% or 0.05 as a share of 1. Raises SettingError."""
+    try:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise SettingError(
+            f"--tolerate {text!r} is no share of the records",
+            hint="write it like 5% (or 0.05); 0% tolerates none",
+        )
+    return share
+
+
+def duration(flag: str, text: str) -> float:
+    """The seconds of a duration flag. Raises SettingError naming it."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise SettingError(f"{flag}: {error}", hint="write it like 45s, 30m or 2h") from error
+
+
+def finish(
+    work: Callable[[], Awaitable[Result]],
+    workshop: Workshop,
+    reporter: Reporter,
+    *,
+    as_json: bool,
+) -> int:
+    """Run a job to its end with signals caught; print what came of it; the exit code."""
+    result = asyncio.run(_with_signals(work, workshop))
+    reporter.ended(summary(result))
+    if result.error is not None and result.error.hint:
+        reporter.note(result.error.hint)
+    if as_json:
+        print_json(as_data(result))
+    return result.exit_code
+
+
+async def _with_signals(work: Callable[[], Awaitable[Result]], workshop: Workshop) -> Result:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work())
+
+    def interrupt(number: int) -> None:
+        stop = getattr(workshop, "stop", None)
+        if stop is None:
+            task.cancel()
+            return
+        stop(
+            Interrupted(
+                f"interrupted by {signal.Signals(number).name}; all answers so far are kept",
+                signal=number,
+                hint="the same command goes on from here",
+            )
+        )
+
+    for number_ in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number_, interrupt, number_)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted before the run began", signal=signal.SIGINT) from None
+
+
+def summary(result: Result) -> str:
+    """The last lines of a run, for a person."""
+    run, counts = result.run, result.counts
+    lines = []
+    if counts is not None:
+        parts = [f"{number(counts.ok)} ok"]
+        for name in ("unknown", "carried", "suspect", "failed"):
+            value = getattr(counts, name)
+            if value:
+                parts.append(f"{number(value)} {name}")
+        lines.append(f"{number(counts.records)} records: {', '.join(parts)}")
+        waits = run.tallies.get("waits_s", {})
+        longest = sorted(waits.items(), key=lambda item: -item[1])[:3]
+        waited = ", ".join(f"{reason} {about(s)}" for reason, s in longest if s >= 0.05)
+        requests = run.tallies.get("requests", {})
+        if requests.get("sent"):
+            sent = f"{number(requests['sent'])} requests"
+            if requests["throttled"]:
+                sent += f", {number(requests['throttled'])} throttled"
+            if requests["failed"]:
+                sent += f", {number(requests['failed'])} failed"
+            lines.append(f"{sent}{'; waited for: ' + waited if waited else ''}")
+        if counts.missed:
+            lines.append(f"what failed and why: ventil failures list {run.id}")
+        lines.append(f"published {run.output}")
+    if result.error is not None:
+        lines.append(f"{run.state}: {result.error.message}")
+    elif result.exit_code == 3:
+        lines.append(
+            f"more records without an answer than tolerated ({run.tolerate:.0%}); "
+            f"ask again for them: ventil failures replay {run.id}"
+        )
+    return "\n".join(lines)
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """The same as data."""
+    from dataclasses import asdict
+
+    run = result.run
+    return {
+        "run": run.id,
+        "state": run.state.value,
+        "output": run.output,
+        "counts": None if result.counts is None else asdict(result.counts),
+        "requests": run.tallies.get("requests", {}),
+        "waits_s": run.tallies.get("waits_s", {}),
+        "message": None if result.error is None else result.error.message,
+        "exit_code": result.exit_code,
+    }

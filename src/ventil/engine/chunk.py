@@ -1,0 +1,166 @@
+"""One attempt at one chunk: fetch what is not settled yet, note what failed.
+
+An attempt is at-least-once: when it ended but the queue did not get to know (a kill in
+between), the second call answers from the chunk's row and asks nobody anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ventil.core.model import Good, Sample, Status
+from ventil.crashpoint import crashpoint
+from ventil.engine.fetch import Fetcher, Found
+from ventil.engine.ledger import LedgerWriter
+from ventil.errors import VentilError
+from ventil.ports import Clock, Provider, Run, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often a chunk's failed part is tried again, and how many batches go side by side."""
+
+    retries: int
+    side_by_side: int
+
+
+class ChunkProcessor:
+    """Processes the chunks of one run. `note` is told what went wrong inside of us."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        store: Store,
+        provider: Provider,
+        fetcher: Fetcher,
+        ledger: LedgerWriter,
+        clock: Clock,
+        attempts: Attempts,
+        note: Callable[[str], None],
+    ) -> None:
+        self._run = run
+        self._store = store
+        self._provider = provider
+        self._fetcher = fetcher
+        self._ledger = ledger
+        self._clock = clock
+        self._attempts = attempts
+        self._note = note
+
+    async def process(self, index: int, attempt: int) -> int:
+        """Process chunk *index* for the *attempt*-th time (from 1).
+
+        Returns how many records are to be tried again later: 0 when the chunk is finished,
+        because all is settled or doubtful, or because the attempts are used up and the
+        failed records are in the failure queue.
+        """
+        run, store = self._run, self._store
+        row = store.chunk(run.id, index)
+        if row.attempts >= attempt:
+            return 0 if row.finished else row.failed
+        batches, found = self._due(row.batches, again=attempt > 1)
+        keys = [key for batch in batches for key in batch]
+        good = store.good(run.series, keys)
+        for result in await self._fetch_all(batches, good):
+            found.extend(result)
+        failed = [pair for pair in found if pair[0].status is Status.FAILED]
+        finished = not failed or attempt > self._attempts.retries
+        if finished:
+            self._queue_failures(found)
+        crashpoint("attempt.before")
+        store.end_attempt(
+            run.id, index, attempts=attempt, failed=len(failed), finished=finished
+        )
+        crashpoint("attempt.after")
+        return 0 if finished else len(failed)
+
+    def _due(
+        self, batches: Sequence[tuple[str, ...]], *, again: bool
+    ) -> tuple[list[tuple[str, ...]], list[Found]]:
+        """The batches still to ask, and what earlier attempts of this run found unsettled.
+
+        A first attempt keeps the planned batches less what is settled; a later one asks
+        what failed, batched anew. A doubtful answer is not asked twice in one run: it
+        needs hours, not minutes.
+        """
+        run = self._run
+        keys = [key for batch in batches for key in batch]
+        since_s = run.created_s if run.refresh else None
+        settled = self._store.settled(run.series, run.day, keys, since_s=since_s)
+        doubtful: list[Found] = []
+        for key, entry, _ in self._store.entries(run.series, run.day, keys):
+            if (
+                entry is not None
+                and entry.run_id == run.id
+                and entry.sample.status is Status.SUSPECT
+            ):
+                settled.add(key)
+                doubtful.append((entry.sample, ""))
+        if again:
+            due = [key for key in keys if key not in settled]
+            return [tuple(batch) for batch in self._provider.batches(due)], doubtful
+        kept = (tuple(key for key in batch if key not in settled) for batch in batches)
+        return [batch for batch in kept if batch], doubtful
+
+    async def _fetch_all(
+        self, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]
+    ) -> list[list[Found]]:
+        results: list[list[Found]] = []
+        todo = iter(batches)
+
+        async def work(todo: Iterator[tuple[str, ...]]) -> None:
+            for batch in todo:
+                results.append(await self._fetch_one(batch, good))
+
+        side_by_side = min(self._attempts.side_by_side, len(batches))
+        if side_by_side <= 1:
+            await work(todo)
+            return results
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(side_by_side):
+                    group.create_task(work(todo))
+        except ExceptionGroup as group_error:
+            raise _first(group_error) from group_error
+        return results
+
+    async def _fetch_one(self, batch: tuple[str, ...], good: Mapping[str, Good]) -> list[Found]:
+        try:
+            return await self._fetcher.batch(batch, good)
+        except VentilError:
+            raise
+        except Exception as error:  # a fault of ours must not cost the other records
+            words = f"internal error: {type(error).__name__}: {error}"[:300]
+            self._note(f"{batch[0]}{' ...' if len(batch) > 1 else ''}: {words}")
+            samples = [Sample(key, Status.FAILED, detail=words) for key in batch]
+            await self._ledger.write(samples, self._clock.now_s())
+            return [(sample, "") for sample in samples]
+
+    def _queue_failures(self, found: Sequence[Found]) -> None:
+        """Put what is not settled into the failure queue, with how often it was asked."""
+        run = self._run
+        left = {sample.key: (sample, request) for sample, request in found}
+        left = {key: pair for key, pair in left.items() if not pair[0].status.settles}
+        if not left:
+            return
+        attempts = {
+            key: entry.attempts if entry else 1
+            for key, entry, _ in self._store.entries(run.series, run.day, list(left))
+        }
+        crashpoint("failures.before")
+        self._store.put_failures(
+            run.id,
+            ((sample, request, attempts[key]) for key, (sample, request) in left.items()),
+            self._clock.now_s(),
+        )
+        crashpoint("failures.after")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

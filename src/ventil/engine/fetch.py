@@ -1,0 +1,142 @@
+"""Drives a recipe: every request through the gate, every answer into the ledger.
+
+What is tried again, and when. A *throttled* request re-enters the queue behind the
+governor's pause; that is not the record's fault, so it may happen `MOST_THROTTLES` times.
+An *overloaded* one (5xx, no connection, a garbled body) is tried `tries` times while the
+provider is otherwise well; while the breaker is open a failed probe says little of its
+record, so it counts less (`MOST_PROBES`), and the record goes to the end of the queue that
+another may be the next probe. When the tries are used up the recipe gets the last reply
+and makes failed samples of it. A request that is not idempotent is sent once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ventil.core.exchange import Known, Outcome, Reply, Request, Verdict
+from ventil.core.governor import Permit
+from ventil.core.model import Good, Sample
+from ventil.core.period import Period
+from ventil.crashpoint import crashpoint
+from ventil.engine.gate import Gate
+from ventil.engine.ledger import LedgerWriter
+from ventil.ports import Clock, Provider, Transport
+
+MOST_THROTTLES = 5
+MOST_PROBES = 4
+
+
+Found = tuple[Sample, str]
+"""A sample and the last request that was made for it, as "METHOD TARGET"."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """Requests of a run to one provider, by what came of them."""
+
+    sent: int = 0
+    ok: int = 0
+    throttled: int = 0
+    failed: int = 0
+
+
+class Fetcher:
+    """Fetches batches of records from one provider for one run."""
+
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        transport: Transport,
+        gate: Gate,
+        ledger: LedgerWriter,
+        clock: Clock,
+        period: Period,
+        tries: int,
+    ) -> None:
+        self._provider = provider
+        self._transport = transport
+        self._gate = gate
+        self._ledger = ledger
+        self._clock = clock
+        self._period = period
+        self._tries = max(1, tries)
+        self.requests = Requests()
+
+    async def batch(self, keys: Sequence[str], good: Mapping[str, Good]) -> list[Found]:
+        """Fetch the records of one batch; what is returned is stored by then.
+
+        Raises StateError when it could not be stored, CancelledError when the run stops.
+        """
+        recipe = self._provider.fetch(keys, self._period, good)
+        found: list[Found] = []
+        target = ""
+        held: tuple[Permit, Outcome, float] | None = None
+        try:
+            step = next(recipe)
+            while True:
+                if isinstance(step, Known):
+                    await self._ledger.write(step.samples, self._clock.now_s())
+                    found.extend((sample, target) for sample in step.samples)
+                    step = recipe.send(None)
+                    continue
+                if held is not None:
+                    self._gate.settle(*held)
+                    held = None
+                target = f"{step.method} {step.target}"
+                reply, held = await self._exchange(step, keys[0])
+                step = recipe.send(reply)
+        except StopIteration as end:
+            # The permit is held until the samples are stored: what a kill can make us
+            # repeat is what counts as in flight.
+            await self._ledger.write(end.value, self._clock.now_s())
+            found.extend((sample, target) for sample in end.value)
+            return found
+        finally:
+            recipe.close()
+            if held is not None:
+                self._gate.settle(*held)
+
+    async def _exchange(
+        self, request: Request, record: str
+    ) -> tuple[Reply, tuple[Permit, Outcome, float]]:
+        """Send until there is an answer to hand on; its permit is still to be settled."""
+        throttles = overloads = probes = 0
+        while True:
+            permit = await self._gate.acquire(
+                weight=request.weight,
+                retry=throttles + overloads + probes > 0,
+                record=record,
+            )
+            self.requests.sent += 1
+            crashpoint("send.before")
+            try:
+                reply = await self._transport.send(request)
+            except BaseException:
+                self._gate.settle(permit, Outcome(Verdict.IGNORED), self._clock.now_s())
+                raise
+            crashpoint("send.after")
+            now_s = self._clock.now_s()
+            outcome = self._provider.judge(request, reply, now_s)
+            verdict = outcome.verdict
+            if verdict is Verdict.LIVE:
+                self.requests.ok += 1
+                return reply, (permit, outcome, now_s)
+            if verdict is Verdict.THROTTLED:
+                self.requests.throttled += 1
+                throttles += 1
+                last = throttles > MOST_THROTTLES
+            else:
+                self.requests.failed += 1
+                if verdict is Verdict.REFUSED:
+                    last = True
+                elif self._gate.breaker_open:
+                    probes += 1
+                    last = probes >= MOST_PROBES
+                else:
+                    overloads += 1
+                    last = overloads >= self._tries
+            if last or not request.idempotent:
+                return reply, (permit, outcome, now_s)
+            self._gate.settle(permit, outcome, now_s)

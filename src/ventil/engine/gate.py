@@ -1,0 +1,299 @@
+"""The one door to a provider: waits until the governor says that a request may go.
+
+The governor decides; the gate keeps the queue of those who wait, sets one timer for the
+time the governor named, stores its state, and adds up what the waiting was for. Every
+request of a provider key passes the same gate, first tries and retries alike, in the
+order in which they came.
+
+The governor's state is stored at least every `LEASE_S` seconds while requests go out, and
+at once when something important changed (a cooldown, the breaker). A start after a crash
+assumes that the old process used its full allowance for that long after the last stamp,
+so no window is exceeded whatever is killed when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from ventil.core.exchange import Outcome, Verdict
+from ventil.core.governor import Governor, Permit, Reason, Wait
+from ventil.crashpoint import crashpoint
+from ventil.errors import StateError, Suspended
+from ventil.ports import Clock, Store
+
+LEASE_S = 0.5
+"""The longest that requests go out on a state that is not stored yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for a provider before the run is suspended, in seconds.
+
+    `max_wait_s`: for a wait that is announced, or an outage. `reach_within_s`: for the
+    first sign of life in this run.
+    """
+
+    max_wait_s: float
+    reach_within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    """A request's place in the queue; `number` grows in the order of arrival."""
+
+    number: int
+    permit: asyncio.Future[Permit]
+    weight: int
+    retry: bool
+    record: Hashable
+
+
+class Gate:
+    """Permits for one provider key. Used from one event loop."""
+
+    def __init__(
+        self,
+        key: str,
+        governor: Governor,
+        clock: Clock,
+        store: Store,
+        *,
+        patience: Patience,
+        stop: Callable[[Exception], None],
+    ) -> None:
+        self._key = key
+        self._name = key.partition("@")[0]
+        self._governor = governor
+        self._clock = clock
+        self._store = store
+        self._patience = patience
+        self._stop = stop
+        self._fresh: deque[_Ticket] = deque()
+        self._again: deque[_Ticket] = deque()
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused: str | None = None
+        self._closed = False
+        self._saved_s = float("-inf")
+        self._saved_changes = -1
+        self._waiting: tuple[Reason, str] | None = None
+        self._waiting_since_s = 0.0
+        self._first_sent_s: float | None = None
+        self._last_alive_s: float | None = None
+        self._last_trouble = ""
+        self.in_flight = 0
+        self.waits_s: dict[str, float] = {}
+
+    # -- asking and telling ----------------------------------------------------------
+
+    async def acquire(
+        self, *, weight: int = 1, retry: bool = False, record: Hashable = None
+    ) -> Permit:
+        """Wait for a permit. `record` names what the request is for, see `Governor.admit`.
+
+        Raises CancelledError when the run stops, StateError when the governor's state
+        cannot be stored.
+        """
+        if not (self._closed or self._fresh or self._again):
+            permit = self._admit(weight, retry, record)
+            if permit is not None:
+                return permit
+        self._number += 1
+        future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        ticket = _Ticket(self._number, future, weight, retry, record)
+        (self._again if retry else self._fresh).append(ticket)
+        if self._timer is None:
+            self._pump()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.settle(future.result(), Outcome(Verdict.IGNORED), self._clock.now_s())
+            raise
+
+    def settle(self, permit: Permit, outcome: Outcome, at_s: float) -> None:
+        """Give a permit back with what came of it at *at_s*; every permit, exactly once."""
+        self.in_flight -= 1
+        if outcome.verdict in (Verdict.LIVE, Verdict.THROTTLED):
+            self._last_alive_s = at_s
+        elif outcome.verdict is not Verdict.IGNORED:
+            self._last_trouble = outcome.detail
+        self._governor.settle(permit, at_s, outcome)
+        if self._governor.changes != self._saved_changes:
+            self._save(at_s)
+        if self.queued:
+            self._pump()
+
+    # -- deciding --------------------------------------------------------------------
+
+    def _admit(self, weight: int, retry: bool, record: Hashable) -> Permit | None:
+        now_s = self._clock.now_s()
+        if self._paused is not None:
+            self._note_wait(now_s, Reason.PAUSED, f"paused: {self._paused}")
+            return None
+        decision = self._governor.admit(
+            now_s, pending=1 + self.queued, weight=weight, retry=retry, record=record
+        )
+        if isinstance(decision, Wait):
+            self._note_wait(now_s, decision.reason, decision.detail)
+            self._set_timer(decision.until_s, now_s)
+            self._judge_wait(decision, now_s)
+            return None
+        self._end_wait(now_s)
+        if self._first_sent_s is None:
+            self._first_sent_s = now_s
+        self.in_flight += 1
+        if now_s - self._saved_s >= LEASE_S:
+            self._save(now_s)
+        return decision
+
+    def _pump(self) -> None:
+        """Hand out permits, in the order of arrival, until the governor says wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        try:
+            while not self._closed and (ticket := self._next()) is not None:
+                permit = self._admit(ticket.weight, ticket.retry, ticket.record)
+                if permit is None and ticket.retry and self._fresh and self._budget_spent:
+                    ticket = self._fresh[0]  # retries may not hold up the others
+                    permit = self._admit(ticket.weight, ticket.retry, ticket.record)
+                if permit is None:
+                    return
+                (self._again if ticket.retry else self._fresh).popleft()
+                ticket.permit.set_result(permit)
+            if not self.queued:
+                self._end_wait(self._clock.now_s())
+        except StateError as error:
+            self._stop(error)
+
+    def _next(self) -> _Ticket | None:
+        """The oldest ticket of both queues; given-up ones are dropped."""
+        for queue in (self._fresh, self._again):
+            while queue and queue[0].permit.cancelled():
+                queue.popleft()
+        if not self._again:
+            return self._fresh[0] if self._fresh else None
+        if not self._fresh or self._again[0].number < self._fresh[0].number:
+            return self._again[0]
+        return self._fresh[0]
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a permit."""
+        return len(self._fresh) + len(self._again)
+
+    @property
+    def _budget_spent(self) -> bool:
+        return self._waiting is not None and self._waiting[0] is Reason.RETRY_BUDGET
+
+    def _set_timer(self, until_s: float | None, now_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if until_s is not None:
+            # Never in the past, or a clock that stands still would spin the loop.
+            delay_s = max(until_s - now_s, 0.001)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._pump)
+
+    def _judge_wait(self, wait: Wait, now_s: float) -> None:
+        """Suspend the run when this wait is longer than anybody wants to wait."""
+        patience = self._patience
+        if wait.until_s is not None and wait.until_s - now_s > patience.max_wait_s:
+            self._stop(
+                Suspended(
+                    f"{self._name}: {wait.detail}; that is later than --max-wait allows "
+                    f"({_duration(patience.max_wait_s)})",
+                    hint="the same command goes on from here",
+                )
+            )
+        elif self._last_alive_s is None and wait.reason is Reason.BREAKER:
+            if now_s - (self._first_sent_s or now_s) > patience.reach_within_s:
+                self._stop(
+                    Suspended(
+                        f"{self._name} has not answered once in "
+                        f"{_duration(patience.reach_within_s)}: {self._last_trouble}",
+                        hint="look at base_url and the network (`ventil doctor`); "
+                        "the same command goes on from here",
+                    )
+                )
+        elif wait.reason is Reason.BREAKER and self._last_alive_s is not None:
+            if now_s - self._last_alive_s > patience.max_wait_s:
+                self._stop(
+                    Suspended(
+                        f"{self._name} has been down for longer than --max-wait allows "
+                        f"({_duration(patience.max_wait_s)}): {self._last_trouble}",
+                        hint="the same command goes on from here",
+                    )
+                )
+
+    # -- what limits the run ---------------------------------------------------------
+
+    def _note_wait(self, now_s: float, reason: Reason, detail: str) -> None:
+        if self._waiting is None or self._waiting[0] is not reason:
+            self._end_wait(now_s)
+            self._waiting_since_s = now_s
+        self._waiting = (reason, detail)
+
+    def _end_wait(self, now_s: float) -> None:
+        if self._waiting is not None:
+            name = self._waiting[0].value
+            waited_s = max(0.0, now_s - self._waiting_since_s)
+            self.waits_s[name] = self.waits_s.get(name, 0.0) + waited_s
+            self._waiting = None
+
+    def limited_by(self) -> str | None:
+        """What holds the next request up right now, for a person; None when nothing does."""
+        return None if self._waiting is None else f"{self._name}: {self._waiting[1]}"
+
+    # -- from outside ----------------------------------------------------------------
+
+    def pause(self, reason: str | None) -> None:
+        """Let nothing out while a person has paused the provider; None goes on."""
+        if reason == self._paused:
+            return
+        self._paused = reason
+        if self.queued:
+            self._pump()
+
+    def check(self) -> None:
+        """Look at the clock once more: a wait may have become too long by now."""
+        if self.queued and not self._closed:
+            self._pump()
+
+    @property
+    def breaker_open(self) -> bool:
+        """Whether only probes go out at present."""
+        return self._governor.condition(self._clock.now_s()).breaker != "closed"
+
+    def close(self) -> None:
+        """Let nothing more out; those who wait go on waiting until they are cancelled."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._end_wait(self._clock.now_s())
+
+    def save(self) -> None:
+        """Store the governor's state as of a clean stop, if anything was sent at all."""
+        if self._first_sent_s is not None:
+            self._save(self._clock.now_s(), clean=True)
+
+    def _save(self, now_s: float, *, clean: bool = False) -> None:
+        self._saved_s = now_s
+        self._saved_changes = self._governor.changes
+        state = self._governor.state(now_s, final=clean).to_json()
+        crashpoint("governor.before")
+        self._store.save_provider(self._key, state, now_s)
+        crashpoint("governor.after")
+
+
+def _duration(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:g} h"
+    if seconds >= 60:
+        return f"{seconds / 60:g} min"
+    return f"{seconds:g} s"

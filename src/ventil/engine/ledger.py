@@ -1,0 +1,62 @@
+"""Writes samples into the ledger, many in one transaction.
+
+What arrives while the event loop handles one round of sockets is committed together
+(a group commit): one at a time when the provider allows one request in flight, dozens when
+it allows hundreds. A caller goes on only when its samples are committed, so a killed
+process repeats at most the requests that were in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from ventil.core.model import Sample
+from ventil.crashpoint import crashpoint
+from ventil.ports import Store
+
+
+class LedgerWriter:
+    """Group commit for one run: its series, its day, its id."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        series: str,
+        day: str,
+        run_id: str,
+        written: Callable[[Sequence[tuple[Sample, float]]], None],
+    ) -> None:
+        self._store = store
+        self._series = series
+        self._day = day
+        self._run_id = run_id
+        self._written = written
+        self._samples: list[tuple[Sample, float]] = []
+        self._commit: asyncio.Future[None] | None = None
+
+    async def write(self, samples: Sequence[Sample], at_s: float) -> None:
+        """Return when *samples*, fetched at *at_s*, are committed. Raises StateError."""
+        if not samples:
+            return
+        self._samples.extend((sample, at_s) for sample in samples)
+        if self._commit is None:
+            loop = asyncio.get_running_loop()
+            self._commit = loop.create_future()
+            loop.call_soon(self._flush, self._commit)
+        await asyncio.shield(self._commit)
+
+    def _flush(self, commit: asyncio.Future[None]) -> None:
+        samples, self._samples, self._commit = self._samples, [], None
+        try:
+            crashpoint("ledger.before")
+            self._store.record(self._series, self._day, self._run_id, samples)
+            crashpoint("ledger.after")
+        except Exception as error:  # handed to every writer of this commit
+            if not commit.cancelled():
+                commit.set_exception(error)
+        else:
+            self._written(samples)
+            if not commit.cancelled():
+                commit.set_result(None)

@@ -1,0 +1,261 @@
+"""What the engine needs of the outside, as protocols; `adapters/` implements them.
+
+The engine sees these and the pure core, never an adapter. Times are seconds since the
+epoch, UTC (`*_s`). Store calls are short transactions and block the caller: they are
+local (a SQLite file), and a call is at most some milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ventil.core.exchange import Fetch, Outcome, Reply, Request
+from ventil.core.model import Good, Interval, Sample, Status
+from ventil.core.period import Period
+
+
+class Clock(Protocol):
+    """Time that never jumps inside a process."""
+
+    def now_s(self) -> float:
+        """Seconds since the epoch, UTC; steady: start of the process plus elapsed time."""
+        ...
+
+
+class Provider(Protocol):
+    """An API: how records become requests, and what its replies mean."""
+
+    @property
+    def name(self) -> str:
+        """Its name in settings and reports, such as npm-downloads."""
+        ...
+
+    def batches(self, keys: Iterable[str], /) -> Iterable[tuple[str, ...]]:
+        """The records of one request each, in the kindest form the API has."""
+        ...
+
+    def fetch(self, keys: Sequence[str], period: Period, good: Mapping[str, Good], /) -> Fetch:
+        """The recipe for one batch; `good` holds the last good values known of it."""
+        ...
+
+    def judge(self, request: Request, reply: Reply, now_s: float, /) -> Outcome:
+        """What a reply means to the governor."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends one request to one provider. Never raises for what the world does."""
+
+    async def send(self, request: Request) -> Reply:
+        """The answer, or the fault that came instead, within the provider's timeout."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+class RunState(StrEnum):
+    """Where a run stands.
+
+    `RUNNING` also describes a run whose process was killed. The states from `DONE` on are
+    final, except that resume and replay open a `PARTIAL` or `CANCELLED` run again.
+    """
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    SUSPENDED = "suspended"
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `runs resume` (or the same command) goes on with it."""
+        return self in (RunState.RUNNING, RunState.INTERRUPTED, RunState.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job, as it is stored.
+
+    `series` names what the values are comparable with: provider key and period name.
+    `day` is the UTC day that settles its records. `fingerprint` is equal for two runs
+    of the same command on the same catalogue, so that the second can resume the first.
+    `tallies` holds requests and waits so far: `{"requests": {...}, "limited_by": {...}}`.
+    """
+
+    id: str
+    job: str
+    fingerprint: str
+    state: RunState
+    provider: str
+    series: str
+    period: str
+    interval: Interval
+    day: str
+    output: str
+    refresh: bool
+    tolerate: float
+    created_s: float
+    finished_s: float | None
+    records: int
+    settled_before: int
+    message: str = ""
+    cancel: bool = False
+    tallies: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk of a run: its batches, how many attempts have ended, records still failed."""
+
+    index: int
+    batches: tuple[tuple[str, ...], ...]
+    attempts: int
+    failed: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger holds of one record in one period."""
+
+    sample: Sample
+    fetched_at_s: float
+    attempts: int
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that failed for good in a run. `state`: open, replayed or dropped."""
+
+    id: int
+    run_id: str
+    key: str
+    status: Status
+    detail: str
+    request: str
+    attempts: int
+    first_s: float
+    last_s: float
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRow:
+    """The persisted state of a provider key. `paused` is None, or why it is paused."""
+
+    key: str
+    state: str | None
+    stamp_s: float | None
+    paused: str | None
+
+
+class Store(Protocol):
+    """The ledger, the runs, the failure queue and the providers' states.
+
+    Every write is one transaction. Raises `StateError` when the database cannot be
+    read or written.
+    """
+
+    # runs
+    def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None: ...
+    def run(self, run_id: str) -> Run | None: ...
+    def runs(self, *, limit: int = 50) -> list[Run]: ...
+    def find_resumable(self, job: str) -> list[Run]: ...
+    def update_run(self, run_id: str, **changes: object) -> None: ...
+    def run_keys(self, run_id: str) -> list[str]: ...
+
+    # chunks
+    def chunk(self, run_id: str, index: int) -> ChunkRow: ...
+    def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]: ...
+    def end_attempt(
+        self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
+    ) -> None: ...
+    def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None: ...
+    def chunk_count(self, run_id: str) -> int: ...
+
+    # ledger
+    def record(
+        self,
+        series: str,
+        day: str,
+        run_id: str,
+        samples: Sequence[tuple[Sample, float]],
+    ) -> None: ...
+    def settled(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> set[str]: ...
+    def settled_count(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> int: ...
+    def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]: ...
+    def entries(
+        self, series: str, day: str, keys: Sequence[str]
+    ) -> Iterator[tuple[str, Entry | None, Good | None]]: ...
+
+    # failure queue
+    def put_failures(
+        self, run_id: str, failures: Iterable[tuple[Sample, str, int]], now_s: float
+    ) -> None: ...
+    def failures(
+        self, *, run_id: str | None = None, state: str | None = "open"
+    ) -> list[Failure]: ...
+    def close_failures(self, run_id: str, keys: Sequence[str], state: str) -> int: ...
+
+    # providers
+    def provider(self, key: str) -> ProviderRow: ...
+    def providers(self) -> list[ProviderRow]: ...
+    def save_provider(self, key: str, state: str, stamp_s: float) -> None: ...
+    def pause_provider(self, key: str, reason: str | None) -> None: ...
+
+    # housekeeping
+    def prune(self, *, before_day: str, keep_runs: int) -> None: ...
+    def close(self) -> None: ...
+
+
+ChunkHandler = Callable[[str, int, int], Awaitable[int]]
+"""(run id, chunk index, attempt from 1) -> records to be tried again after the delay."""
+
+
+class Durable(Protocol):
+    """The durable queue: runs chunks, survives crashes, retries later without a slot."""
+
+    async def start(
+        self,
+        run_id: str,
+        handler: ChunkHandler,
+        *,
+        at_once: int,
+        retry_delay_s: float,
+    ) -> None:
+        """Begin to run this run's chunks; what a crash left over is taken up again."""
+        ...
+
+    async def enqueue(self, run_id: str, chunks: Sequence[tuple[int, int, float]]) -> None:
+        """Queue (index, attempt, delay in seconds); one that is queued already is left."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop taking chunks. Unfinished ones stay queued for the next start."""
+        ...
+
+    async def forget(self, run_id: str) -> None:
+        """Drop what the queue holds of a run that is over."""
+        ...
+
+
+class Reporter(Protocol):
+    """Listens to a run: a progress display, a log, or nothing."""
+
+    def started(self, run: Run, *, resumed: bool, chunks: int) -> None: ...
+    def progress(self, snapshot: Mapping[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def ended(self, text: str) -> None: ...

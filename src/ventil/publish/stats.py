@@ -1,0 +1,188 @@
+"""`stats.json` and `stats.report.json`: what is published, and what is said about it.
+
+The first is what a Construct Hub front end reads:
+`{"packages": {NAME: {"downloads": {"npm": N}}}, "updated": RFC 3339}`. The second names
+every record that is not `ok`. Both are written whole to a temporary file beside their
+place, flushed to the disk and renamed: a reader sees the old one or the new one. The report
+comes second, so that its presence with a run's id says that the first is out too.
+
+Records are streamed from the ledger to the file: memory does not grow with the catalogue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ventil.core.fold import Counts, Published, count
+from ventil.core.model import Interval, Status
+from ventil.crashpoint import crashpoint
+from ventil.errors import OutputError, PublishError
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the report says of the run as a whole. Times are seconds since the epoch."""
+
+    run: str
+    job: str
+    provider: str
+    ecosystem: str
+    period: str
+    interval: Interval
+    started_s: float
+    finished_s: float
+    settled_before: int
+    requests: Mapping[str, int]
+    waits_s: Mapping[str, float]
+    suspended: str | None = None
+
+
+def report_path(output: Path) -> Path:
+    """Where the report of an artefact goes: `stats.report.json` beside `stats.json`."""
+    return output.with_name(f"{output.stem}.report.json")
+
+
+def check_output(output: Path) -> None:
+    """Raise `OutputError` when the artefact could not be written there."""
+    if output.is_dir():
+        raise OutputError(
+            f"{output} is a directory",
+            hint=f"name a file in it: -o {output / 'stats.json'}",
+        )
+    folder = output.parent
+    if not folder.is_dir():
+        raise OutputError(f"the folder {folder} does not exist", hint=f"mkdir -p {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"the folder {folder} is not writable: the artefact is renamed into place there",
+            hint="change its permissions, or choose another place with -o",
+        )
+    if report_path(output) == output:
+        raise OutputError(f"{output} is the name of a report", hint="choose another with -o")
+
+
+def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) -> Counts:
+    """Write both artefacts; returns the counts. Raises `PublishError`.
+
+    *records* come in the order of the catalogue, once each.
+    """
+    output = Path(os.path.realpath(output))  # through a link, not over it
+    counts = Counts(settled_before=heading.settled_before)
+    doubtful: list[Published] = []
+    intervals: Counter[Interval] = Counter()
+
+    def numbers() -> Iterator[tuple[str, int]]:
+        nonlocal counts
+        for record in records:
+            counts = counts + count((record,))
+            if record.status is not Status.OK:
+                doubtful.append(record)
+            elif record.interval is not None:
+                intervals[record.interval] += 1
+            if record.value is not None:
+                yield record.key, record.value
+
+    crashpoint("artefact.before")
+    with _replacing(output) as file:
+        _write_stats(file, numbers(), heading)
+    crashpoint("artefact.renamed")
+    interval = intervals.most_common(1)[0][0] if intervals else heading.interval
+    with _replacing(report_path(output)) as file:
+        report = _report(heading, counts, interval, doubtful)
+        file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    crashpoint("artefact.after")
+    return counts
+
+
+def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Heading) -> None:
+    file.write('{"packages":{')
+    comma = ""
+    ecosystem = json.dumps(heading.ecosystem)
+    for key, value in numbers:
+        name = json.dumps(key, ensure_ascii=False)
+        file.write(f'{comma}{name}:{{"downloads":{{{ecosystem}:{value}}}}}')
+        comma = ","
+    file.write(f'}},"updated":"{rfc3339(heading.finished_s)}"}}\n')
+
+
+def _report(
+    heading: Heading, counts: Counts, interval: Interval, doubtful: list[Published]
+) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "run": heading.run,
+        "job": heading.job,
+        "period": {
+            "name": heading.period,
+            "start": interval.start.isoformat(),
+            "end": interval.end.isoformat(),
+        },
+        "started": rfc3339(heading.started_s),
+        "finished": rfc3339(heading.finished_s),
+        "counts": asdict(counts),
+        "requests": {heading.provider: dict(heading.requests)},
+        "limited_by": [
+            {"provider": heading.provider, "reason": reason, "seconds": round(seconds, 3)}
+            for reason, seconds in sorted(heading.waits_s.items(), key=lambda item: -item[1])
+        ],
+        "records": [
+            {
+                "key": record.key,
+                "status": record.status.value,
+                "detail": record.detail,
+                "as_of": None if record.as_of_s is None else rfc3339(record.as_of_s),
+            }
+            for record in doubtful
+        ],
+    }
+    if heading.suspended is not None:
+        report["suspended"] = heading.suspended
+    return report
+
+
+def rfc3339(moment_s: float) -> str:
+    """UTC with milliseconds, as 2026-11-21T02:16:00.000Z."""
+    moment = dt.datetime.fromtimestamp(moment_s, dt.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[str]]:
+    """A file that takes the place of *path* when the block ends well, and vanishes if not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+                if path.exists():
+                    os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            crashpoint("artefact.written")
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            raise PublishError(
+                f"cannot write {path}: {error.strerror or error}",
+                hint="free some space or mend the folder and give the same command again: "
+                "what was fetched is in the ledger",
+            ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
