@@ -149,7 +149,8 @@ def _load(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        cut = " (it seems to be cut off)" if error.pos >= len(text.rstrip()) else ""
+        ends = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+        cut = " (it seems to be cut off)" if ends else ""
         raise SourceError(
             f"{name}: malformed JSON in line {error.lineno}, column {error.colno}:"
             f" {error.msg}{cut}"
@@ -214,7 +215,7 @@ def _package_url(text: str, ecosystem: str) -> tuple[str, str | None]:
     from packageurl import PackageURL  # imported only where one is met: it costs 20 ms
 
     try:
-        url = PackageURL.from_string(text)
+        url = PackageURL.from_string("pkg:" + text[4:])  # the scheme in any case
     except ValueError:
         return "", "is not a package URL (pkg:type/namespace/name)"
     if url.type != ecosystem:
