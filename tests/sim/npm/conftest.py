@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from ventil.sim.npm import ManualClock, NpmSim, Scenario
+from ventil.sim.npm import ManualClock, NpmSim, Report, Scenario
 
 COUNTS = {
     "alpha": 700,
@@ -71,6 +71,12 @@ class Bench:
     async def point(self, names: str, period: str = "last-week") -> Got:
         return await self.get(f"/downloads/point/{period}/{names}")
 
+    async def until(self, done: Callable[[Report], bool]) -> Report:
+        """Let the loop turn until the report says so."""
+        while not done(report := self.sim.report()):  # noqa: ASYNC110 - no event to await
+            await asyncio.sleep(0)
+        return report
+
     async def statuses(self, times: int, names: str = "alpha") -> list[int]:
         return [(await self.point(names)).status for _ in range(times)]
 
@@ -92,6 +98,9 @@ def play() -> Open:
             NpmSim(scenario, clock=clock, **options) as sim,
             aiohttp.ClientSession(auto_decompress=False) as client,
         ):
+            # aiohttp sends an idempotent request again, unasked, when the connection breaks
+            # (3.14, client.py, RFC 9112 9.3.1); a raw client must send what it says.
+            client._retry_connection = False
             yield Bench(sim, clock, client)
 
     return open_bench

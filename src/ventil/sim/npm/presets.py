@@ -37,7 +37,6 @@ NPM = Scenario(
     quotas=(Quota(limit=34, window_s=60.0),),
     ban=Ban(seconds=3600.0),
     gzip=True,
-    behaviours=(),
 )
 
 # For a job of about 90 packages at 25 requests/s, done in well under a minute. The ban
@@ -76,7 +75,7 @@ HOSTILE = Scenario(
         Fail(status=502, after=40, count=8),
         Fail(status=503, retry_after="1", chance=0.02),
         Fail(status=500, chance=0.03),
-        Hang(chance=0.01),
+        Hang(seconds=90.0, chance=0.01),
         Reset(chance=0.02),
         Truncate(chance=0.02),
         Garble(how=Spoil.HTML, chance=0.01),
