@@ -136,6 +136,24 @@ async def test_a_reset_cuts_the_connection(play):
         assert await bench.statuses(1) == [200]
 
 
+async def test_connections_may_be_reset_when_they_open(play):
+    """The second to open is reset before it can ask; no request is counted for it."""
+    async with play(acting(Reset(at_accept=True, after=1, count=1))) as bench:
+        assert await bench.statuses(1) == [200]
+        address = bench.sim.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(*address)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(f"GET {ALPHA} HTTP/1.0\r\n\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        report = bench.sim.report()
+        assert (report.connections, report.requests) == (3, 2)
+        assert report.by_behaviour == {"reset": 1}
+
+
 async def test_a_redirect_to_a_private_address(play):
     """302 with the address in Location."""
     async with play(acting(Redirect(to="http://10.0.0.1/x"))) as bench:

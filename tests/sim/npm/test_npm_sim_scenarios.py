@@ -8,7 +8,6 @@ import importlib.util
 import json
 import tomllib
 from collections import Counter
-from importlib import resources
 from pathlib import Path
 
 import aiohttp
@@ -29,6 +28,7 @@ from ventil.sim.npm import (
     from_file,
     from_table,
     named_or_file,
+    sample_catalogue,
 )
 from ventil.sim.npm.counts import Counts, load, sample
 
@@ -153,9 +153,7 @@ async def test_the_npm_preset_fits_what_was_observed(play):
 
 def test_the_demo_names_packages_of_the_shipped_catalogue():
     """Every name a behaviour of `demo` speaks of is in the catalogue and has a count."""
-    catalogue = json.loads(
-        resources.files("ventil.sim").joinpath("data/catalog.json").read_text()
-    )
+    catalogue = json.loads(sample_catalogue().read_text())
     listed = {package["name"] for package in catalogue["packages"]}
     counts = sample().by_name
     named = {name for behaviour in PRESETS["demo"].behaviours for name in behaviour.names}
@@ -209,13 +207,13 @@ def test_the_shipped_sample_is_real_small_and_varied():
     assert 200 <= len(counts.by_name) <= 600
     assert sum(name.startswith("@") for name in counts.by_name) > 100
     assert sum(count == 0 for count in counts.by_name.values()) > 20
-    files = resources.files("ventil.sim")
-    catalogue = files.joinpath("data/catalog.json").read_text()
-    names = Counter(package["name"] for package in json.loads(catalogue)["packages"])
+    catalogue = sample_catalogue()
+    names = Counter(p["name"] for p in json.loads(catalogue.read_text())["packages"])
     assert 60 <= len(names) <= 120
     assert max(names.values()) >= 2
-    assert len(catalogue) < 60_000
-    assert len(files.joinpath("data/counts.json").read_text()) < 60_000
+    assert set(names) - set(counts.by_name) == {"@aws-cdk/cdk"}
+    for path in (catalogue, catalogue.with_name("counts.json")):
+        assert path.stat().st_size < 60_000
 
 
 def test_the_script_that_derives_the_sample(tmp_path, capsys):

@@ -5,7 +5,7 @@ It shares no code with the client it is there to test. `NpmSim` serves in an eve
 """
 
 from ventil.sim.npm.clock import Clock, ManualClock, SystemClock
-from ventil.sim.npm.counts import Counts
+from ventil.sim.npm.counts import Counts, sample_catalogue
 from ventil.sim.npm.load import from_file, from_table, named_or_file
 from ventil.sim.npm.main import add_arguments, main, run
 from ventil.sim.npm.presets import PRESETS
@@ -77,4 +77,5 @@ __all__ = [
     "main",
     "named_or_file",
     "run",
+    "sample_catalogue",
 ]

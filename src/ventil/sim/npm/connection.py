@@ -34,8 +34,9 @@ _MAX_WAITING = 256 * 1024
 class Desk(Protocol):
     """What a connection asks of the server behind it."""
 
-    def opened(self, connection: Connection) -> None:
-        """A client has connected."""
+    def opened(self, connection: Connection) -> bool:
+        """A client has connected. False: it is to be reset at once."""
+        ...
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended."""
@@ -82,7 +83,8 @@ class Connection(asyncio.Protocol):
         """A client has connected."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self._transport = transport
-        self._desk.opened(self)
+        if not self._desk.opened(self):
+            self._reset()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; an answer under way ends with it."""

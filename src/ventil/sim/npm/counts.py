@@ -54,17 +54,12 @@ class Counts:
         Days are proleptic ordinals (`date.toordinal`). None for a name that is not known;
         0 when the span is empty. A *name* of None is the whole registry.
         """
-        if name is None:
-            count, phase = self._total, 0
-        else:
-            known = self.by_name.get(name)
-            if known is None:
-                return None
-            count, phase = known, zlib.crc32(name.encode("utf-8", "surrogatepass"))
+        count = self._total if name is None else self.by_name.get(name)
+        if count is None or last_day - first_day + 1 == self.window_days:
+            return count
         if last_day < first_day:
             return 0
-        if last_day - first_day + 1 == self.window_days:
-            return count
+        phase = zlib.crc32((name or "").encode("utf-8", "surrogatepass"))
         return self._until(count, phase, last_day + 1) - self._until(count, phase, first_day)
 
     def _until(self, count: int, phase: int, day: int) -> int:
@@ -80,6 +75,14 @@ def sample() -> Counts:
     """The shipped sample: real names and weekly counts (see `sample_catalogue`)."""
     text = resources.files("ventil.sim").joinpath("data/counts.json").read_text("utf-8")
     return from_json(json.loads(text), counts_are=None, place="the shipped sample")
+
+
+def sample_catalogue() -> Path:
+    """The shipped sample catalogue, in the shape of a Construct Hub's `catalog.json`.
+
+    88 entries of 86 real packages; all but one (renamed long ago) have a count in the sample.
+    """
+    return Path(__file__).parent.parent / "data" / "catalog.json"
 
 
 def load(path: Path, counts_are: str | None = None) -> Counts:

@@ -8,6 +8,7 @@ https://github.com/npm/registry/blob/master/docs/download-counts.md (read 2026-1
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class Span:
         return self.last - self.first + 1
 
 
+@functools.lru_cache(maxsize=8192)
 def iso(day: int) -> str:
     """The ordinal *day* as YYYY-MM-DD."""
     return dt.date.fromordinal(day).isoformat()

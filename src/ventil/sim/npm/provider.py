@@ -41,6 +41,7 @@ from ventil.sim.npm.scenario import (
     Slow,
     Truncate,
     Unknown,
+    When,
     Zero,
 )
 from ventil.sim.npm.tally import QuotaReport, Report, Tally
@@ -101,6 +102,21 @@ class Provider:
         if gzips and scenario.gzip and answer.body and answer.delivery is None:
             _compress(answer)
         return answer
+
+    def connect(self, now_s: float) -> bool:
+        """Count a connection. False: it is to be reset at once."""
+        self.tally.connections += 1
+        age_s = 0.0 if self._start_s is None else now_s - self._start_s
+        for index, behaviour in enumerate(self.scenario.behaviours):
+            if (
+                isinstance(behaviour, Reset)
+                and behaviour.at_accept
+                and self._applies(index, behaviour, age_s, self.tally.connections, ())
+            ):
+                self._acted[index] += 1
+                self.tally.by_behaviour["reset"] += 1
+                return False
+        return True
 
     def settle(self, answer: Answer, *, aborted: bool) -> None:
         """The answer went out, or (*aborted*) the client left before its end."""
@@ -171,13 +187,15 @@ class Provider:
         age_s = now_s - (self._start_s or 0.0)
         acting = []
         for index, behaviour in enumerate(self.scenario.behaviours):
-            if self._applies(index, behaviour, age_s, number, asked):
+            if isinstance(behaviour, Reset) and behaviour.at_accept:
+                continue  # `connect` sees to it
+            if self._applies(index, behaviour, age_s, number, asked.names):
                 acting.append(behaviour)
                 self._acted[index] += 1
         return acting
 
     def _applies(
-        self, index: int, behaviour: Behaviour, age_s: float, number: int, asked: api.Asked
+        self, index: int, behaviour: When, age_s: float, number: int, names: tuple[str, ...]
     ) -> bool:
         if number <= behaviour.after:
             return False
@@ -188,7 +206,7 @@ class Provider:
         if behaviour.until_s is not None and age_s >= behaviour.until_s:
             return False
         if behaviour.names:
-            found = [name in asked.names for name in behaviour.names]
+            found = [name in names for name in behaviour.names]
             if not (all(found) if behaviour.together else any(found)):
                 return False
         if behaviour.times is not None and self._acted[index] >= behaviour.times:

@@ -147,7 +147,13 @@ class Hang(When):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(When):
-    """Reset the connection (RST) when the request has arrived."""
+    """Reset the connection (RST) when the request has arrived.
+
+    With `at_accept` as soon as it is open: no request is read, `names` mean nothing, and
+    `after`, `count` and `chance` go by connection numbers.
+    """
+
+    at_accept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

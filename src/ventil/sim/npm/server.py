@@ -138,10 +138,10 @@ class NpmSim:
 
     # What a connection asks of the server
 
-    def opened(self, connection: Connection) -> None:
-        """A client has connected."""
+    def opened(self, connection: Connection) -> bool:
+        """A client has connected. False: it is to be reset at once."""
         self._open.add(connection)
-        self._provider.tally.connections += 1
+        return self._provider.connect(self.clock.now_s())
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended."""
