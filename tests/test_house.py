@@ -40,8 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wiring": PURE
     | {"adapters", "changelog", "config", "engine", "ports", "providers", "publish", "sources"}
     | {"crashpoint", "sim"},
-    "cli": PURE | {"ports", "sim", "wiring"},
-    "web": PURE | {"ports", "wiring"},
+    "cli": PURE | {"ports", "sim", "sources", "wiring"},
+    "web": PURE | {"ports", "sources", "wiring"},
     "__init__": set(),
     "__main__": {"cli"},
 }
