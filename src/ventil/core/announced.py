@@ -40,6 +40,9 @@ class Announced:
         self._budgets: dict[str, Budget] = {}
         self._longest_s = longest_s
 
+    def __bool__(self) -> bool:
+        return bool(self._budgets)
+
     def tell(self, now_s: float, number: int, hints: Iterable[RateHint]) -> bool:
         """Take in the hints of the reply to request `number`. Whether one is used up."""
         spent = False

@@ -49,12 +49,18 @@ from ventil.core.announced import Announced
 from ventil.core.breaker import Breaker
 from ventil.core.cooldown import Gate
 from ventil.core.exchange import Outcome, Verdict
+from ventil.core.learner import QuotaLearner
+from ventil.core.limit import START, AdaptiveLimit
 from ventil.core.policy import Policy, Reason
 from ventil.core.quota import Quota, QuotaImpossible, Windows
+from ventil.core.rejection import Rejections
 from ventil.core.snapshot import VERSION, BadGovernorState, GovernorState
+from ventil.core.stall import StallWatch
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
+
+    from ventil.core.cohort import Cohort
 
 __all__ = [
     "BadGovernorState",
@@ -76,6 +82,7 @@ class Permit:
     """Leave to send one request now. Hand it back to `Governor.settle` exactly once."""
 
     __slots__ = (
+        "cohort",
         "gate_probe",
         "generation",
         "in_flight",
@@ -110,6 +117,7 @@ class Permit:
         self.generation = generation
         self.probe = probe
         self.gate_probe = gate_probe
+        self.cohort: Cohort | None = None
         self.returned = False
         self.settled = False
 
@@ -182,7 +190,21 @@ class Governor:
             timeout_s=policy.timeout_s,
             random=self._random,
         )
-        self._limit = policy.max_in_flight
+        self._adaptive = policy.adaptive and policy.max_in_flight > 1
+        self._limit = AdaptiveLimit(
+            floor=policy.min_in_flight,
+            most=policy.max_in_flight,
+            start=START if self._adaptive else policy.max_in_flight,
+        )
+        self._rejections = Rejections()
+        self._learner = QuotaLearner()
+        self._stall = StallWatch(now_s)
+        self._drain_to: int | None = None
+        self._cap_reply_s = -inf  # when the latest silent throttle was answered for
+        self._cap_before: tuple[float, float] | None = None
+        self._largest_throttled = (0, -inf)  # (in flight, when)
+        self._episode_s = -inf  # first reply of the running burst of throttles
+        self._announced_owed_s = 0.0
         self._open: dict[int, Permit] = {}  # sent and not returned, in the order sent
         self._count = 0  # permits given
         self._weight = 0  # total weight given
@@ -218,14 +240,14 @@ class Governor:
             now_s = self._now_s
         if self._waiting is not None:
             self._account(now_s)
-        answer = self._decide(now_s, weight, retry, record)
+        answer = self._decide(now_s, pending, weight, retry, record)
         if isinstance(answer, Wait):
             self._waiting = answer.reason
             self._waiting_since_s = now_s
         return answer
 
     def _decide(
-        self, now_s: float, weight: int, retry: bool, record: Hashable
+        self, now_s: float, pending: int, weight: int, retry: bool, record: Hashable
     ) -> Permit | Wait:
         gate, breaker = self._gate, self._breaker
         probe = breaker.opened_s is not None
@@ -238,28 +260,53 @@ class Governor:
         if gate_probe and not probe and gate.probes_out > 0:
             self._reclaim(now_s)
         if gate_probe and not probe and gate.probes_out > 0:
-            in_time = gate.probes_out < _MOST_GATE_PROBES and len(self._open) < self._limit
+            in_time = (
+                gate.probes_out < _MOST_GATE_PROBES and len(self._open) < self._limit.whole
+            )
             if not in_time or now_s < self._gate_probe_s:
                 return Wait(
                     self._gate_probe_s if in_time else self._lost_from(now_s),
                     Reason.COOLDOWN,
                     f"one request checks whether it is over: {gate.why}",
                 )
-        most = self.policy.max_in_flight if probe else self._limit
+        if probe:
+            most = self.policy.max_in_flight
+        else:
+            most = self._limit.whole
+            drain_to = self._drain_to
+            if drain_to is not None:
+                if len(self._open) > drain_to:
+                    most = drain_to
+                else:
+                    self._drain_to = None
         if len(self._open) >= most:
             self._reclaim(now_s)
             if len(self._open) >= most:
-                return Wait(
-                    self._lost_from(now_s),
-                    Reason.CONCURRENCY_LIMIT,
-                    f"{len(self._open)} in flight",
-                )
+                return self._full(now_s, probe)
         if retry and not (probe or gate_probe):
-            most = max(1, int(self.policy.retry_share * self._limit))
+            most = max(1, int(self.policy.retry_share * self._limit.whole))
             if self._retries >= most:
                 return Wait(None, Reason.RETRY_BUDGET, f"{self._retries} retries in flight")
         until_s, quota = self._windows.free_from(now_s, weight)
+        if not probe:
+            learned_s = self._learner.due(now_s, pending)
+            if learned_s > until_s:
+                return Wait(
+                    learned_s,
+                    Reason.LEARNED_QUOTA,
+                    f"learned quota of {self._learner.rate:.3g}/s",
+                )
         announced_s = self._announced.free_from(now_s, self._weight + weight)
+        if announced_s <= now_s and not probe and self._announced:
+            paced_s = self._announced_owed_s - 0.2
+            if paced_s > until_s:
+                left = self._announced.left(now_s, self._weight)
+                if left is not None and left[0] < pending:
+                    return Wait(
+                        paced_s,
+                        Reason.ANNOUNCED_QUOTA,
+                        f"{left[0]:.0f} remaining for {left[1]:.0f} s, by its header fields",
+                    )
         if announced_s > until_s:
             return Wait(
                 announced_s,
@@ -269,6 +316,28 @@ class Governor:
         if until_s > now_s:
             return Wait(until_s, Reason.QUOTA, f"quota {quota} until {_clock(until_s, now_s)}")
         return self._permit(now_s, weight, retry, record, probe, gate_probe and not probe)
+
+    def _full(self, now_s: float, probe: bool) -> Wait:
+        """Too many in flight: wait for an answer, unless none comes any more."""
+        until_s = self._lost_from(now_s)
+        if self._adaptive and not probe:
+            stall_s = self._stall.due(len(self._open), self._throughput(self._stall.last_s))
+            if now_s >= stall_s:
+                self._breaker.open(now_s, "no answers any more", soft=True)
+                self.changes += 1
+                shut = self._shut(now_s)
+                if shut is not None:
+                    return shut
+            if until_s is None or stall_s < until_s:
+                until_s = stall_s
+        return Wait(
+            until_s if until_s is None or until_s > now_s else now_s + 0.001,
+            Reason.CONCURRENCY_LIMIT,
+            f"{len(self._open)} in flight",
+        )
+
+    def _throughput(self, now_s: float) -> float:
+        return self._limit.throughput.rate(1.5 * self._limit.limit, now_s)
 
     def _shut(self, now_s: float) -> Wait | None:
         """What the breaker and the gate say, the later of the two; None to go on."""
@@ -322,6 +391,18 @@ class Governor:
             probe,
             gate_probe,
         )
+        in_flight = len(self._open) + 1
+        self._learner.begin(now_s)
+        self._learner.take(now_s, weight)
+        if self._announced:
+            left = self._announced.left(now_s, self._weight)
+            if left is not None and left[0] >= 1:
+                owed_s = max(self._announced_owed_s, now_s - 0.2)
+                self._announced_owed_s = owed_s + 0.9 * left[1] / left[0]
+        if self._adaptive:
+            self._stall.sent(now_s, in_flight)
+            if not (retry or probe):
+                permit.cohort = self._limit.sent(now_s, in_flight)
         self._open[id(permit)] = permit
         if retry:
             self._retries += 1
@@ -329,7 +410,7 @@ class Governor:
             self._breaker.probe_sent(now_s)
         elif gate_probe:
             self._gate.probes_out += 1
-            self._gate_probe_s = now_s + max(2.0, 3.0 * min(self._fastest_s, 30.0))
+            self._gate_probe_s = now_s + max(0.5, 3.0 * min(self._limit.base_s or 1.0, 30.0))
         return permit
 
     # --- learn --------------------------------------------------------------------------
@@ -352,29 +433,134 @@ class Governor:
             breaker.probe_back()
         if permit.gate_probe and permit.sent_s >= gate.until_s:
             gate.probes_out = max(0, gate.probes_out - 1)
+        if verdict is not Verdict.IGNORED:
+            self._stall.completed(now_s)
+        cohort = permit.cohort
+        if cohort is not None and verdict is not Verdict.LIVE and not cohort.closed:
+            self._limit.voided(cohort)
         if outcome.hints and self._announced.tell(now_s, permit.number, outcome.hints):
             self.changes += 1
         if verdict is Verdict.LIVE:
             self._refused = 0
-            self._fastest_s = min(self._fastest_s, now_s - permit.sent_s)
-            if current and breaker.live():
-                self.changes += 1
+            time_s = now_s - permit.sent_s
+            if time_s < self._fastest_s:
+                self._fastest_s = time_s
+            if breaker.opened_s is not None:
+                self._revive(permit, current)
+            elif current:
+                breaker.live()
             if gate.checking and gate.live(permit.sent_s):
                 self.changes += 1
+                self._resume(permit)
+            if self._adaptive:
+                self._limit.answered(cohort, now_s, time_s)
+                self._rejections.answered(permit.in_flight, self._limit.limit)
+                if self._learner.rate is not None:
+                    self._learner.look(now_s, self._throughput(now_s))
         elif verdict is Verdict.OVERLOADED:
             if outcome.retry_after_s is not None:
                 gate.hold(now_s, outcome.retry_after_s, outcome.detail)
                 self.changes += 1
-            if current and breaker.overloaded(now_s, permit.record, outcome.detail):
-                self.changes += 1
+            if current:
+                self._overloaded(permit, now_s, outcome.detail)
         elif verdict is Verdict.THROTTLED:
             self._refused = 0
-            if current:
+            self._learner.admitted -= permit.weight
+            if breaker.opened_s is not None:
+                self._revive(permit, current)
+            elif current:
                 breaker.live()
-            gate.throttled(now_s, permit.sent_s, outcome.retry_after_s, outcome.detail)
-            self.changes += 1
+            self._throttled(permit, now_s, outcome)
         elif verdict is Verdict.REFUSED:
             self._refuse(permit, now_s, outcome, current)
+
+    def _revive(self, permit: Permit, current: bool) -> None:
+        """The provider answered while the breaker was open."""
+        breaker, limit = self._breaker, self._limit
+        if not current:
+            if breaker.soft:  # an old request after all: it was slowness, not an outage
+                breaker.close()
+                self.changes += 1
+            return
+        if breaker.live():
+            self.changes += 1
+            if self._adaptive:
+                good = limit.good or limit.limit
+                limit.restart(max(2.0, good / 4), good)
+
+    def _overloaded(self, permit: Permit, now_s: float, why: str) -> None:
+        """A failure may be an outage, our doing, or chance."""
+        breaker, limit = self._breaker, self._limit
+        threshold = 0
+        if self._adaptive:
+            threshold = int(min(20.0, limit.limit / 2))
+        was_open = breaker.opened_s is not None
+        if breaker.overloaded(now_s, permit.record, why, threshold=threshold):
+            self.changes += 1
+        elif self._adaptive and not was_open:
+            n = permit.in_flight
+            if self._rejections.rejected(n, limit.limit, permit.sent_s):
+                if limit.limit <= 16:
+                    limit.lower(now_s, n - 1, n - 1)
+                else:
+                    limit.lower(now_s, 0.8 * min(limit.limit, n), min(n - 1, 0.95 * n))
+                self._rejections.changed(now_s)
+
+    def _throttled(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
+        """A throttle is a quota, or a cap on requests in flight that answers the same way."""
+        named_s = outcome.retry_after_s
+        silent = self._adaptive and named_s is None and self.policy.cooldown_s is None
+        if silent and not self._is_quota(permit, now_s):
+            self._capped(permit, now_s)
+            return
+        if permit.sent_s >= self._episode_s:
+            self._episode_s = now_s
+            self._learner.throttled(now_s)
+            if self._cap_before is not None and self._cap_reply_s > now_s - 10.0:
+                self._limit.undo_lower(*self._cap_before)
+            self._cap_before = None
+            self._drain_to = None
+            self.changes += 1
+        self._gate.throttled(now_s, permit.sent_s, named_s, outcome.detail)
+        if named_s is not None:
+            self._learner.reset_named(now_s + named_s, named_s)
+
+    def _is_quota(self, permit: Permit, now_s: float) -> bool:
+        """Whether a throttle without a time is about the rate and not about concurrency.
+
+        Draining to half tells: a cap lets requests through again, a quota does not.
+        """
+        n = permit.in_flight
+        largest, at_s = self._largest_throttled
+        if now_s - at_s > 10.0:
+            largest = 0
+        if n >= largest:
+            self._largest_throttled = (n, now_s)
+        if self._gate.checking or permit.sent_s < self._episode_s:
+            return True
+        rate = self._learner.rate
+        if rate is not None and self._throughput(now_s) >= 0.8 * rate:
+            return True
+        return n <= 1 or n < 0.6 * largest
+
+    def _capped(self, permit: Permit, now_s: float) -> None:
+        """Assume a cap on requests in flight: one less, and drain to half as a test."""
+        if permit.sent_s < self._cap_reply_s:
+            return
+        limit = self._limit
+        if self._cap_before is None or now_s - self._cap_reply_s > 10.0:
+            self._cap_before = (limit.limit, limit.ceiling)
+        self._cap_reply_s = now_s
+        n = permit.in_flight
+        limit.lower(now_s, n - 1, n - 1)
+        self._drain_to = max(1, (n - 1) // 2)
+
+    def _resume(self, permit: Permit) -> None:
+        """The first answer after a throttle: measure from resume to resume."""
+        learner = self._learner
+        if learner.resuming:
+            since = self._weight - permit.number + permit.weight
+            learner.resumed(permit.sent_s, learner.admitted - since)
 
     def _refuse(self, permit: Permit, now_s: float, outcome: Outcome, current: bool) -> None:
         """A refusal answers, so the provider is up; many in a row mean us."""
@@ -444,12 +630,12 @@ class Governor:
         elif gate.checking:
             words = f"one request checks whether it is over: {gate.why}"
         else:
-            words = f"{len(self._open)} in flight of at most {self._limit}"
+            words = f"{len(self._open)} in flight of at most {self._limit.whole}"
         half = breaker.is_open and breaker.probes_out > 0
         return Condition(
             words=words,
             in_flight=len(self._open),
-            limit=self._limit,
+            limit=self._limit.whole,
             breaker="half-open" if half else "open" if breaker.is_open else "closed",
             next_probe_s=breaker.next_probe_s if breaker.is_open else None,
             gate_until_s=gate.until_s if gated else None,
@@ -469,6 +655,8 @@ class Governor:
             announced=self._announced.snapshot(self._weight),
             gate=self._gate.snapshot(),
             breaker=self._breaker.snapshot(),
+            limit=self._limit.snapshot() if self._adaptive else None,
+            learner=self._learner.snapshot(),
             refused=self._refused,
             fastest_s=None if self._fastest_s == inf else self._fastest_s,
         )
@@ -486,6 +674,11 @@ class Governor:
         self._gate.restore(state.gate, shift_s=shift_s, now_s=now_s)
         self._breaker.restore(state.breaker, shift_s=shift_s, now_s=now_s)
         self._refused = max(0, state.refused)
+        if self._adaptive:
+            if state.limit is not None:
+                self._limit.restore(state.limit, age_s=now_s - state.stamp_s)
+            if state.learner is not None:
+                self._learner.restore(state.learner, shift_s=shift_s, now_s=now_s)
         lost = 0.0
         if not state.final and lost_s > 0:
             # Each slot can have been used again no faster than any answer ever came,

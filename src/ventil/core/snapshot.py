@@ -17,6 +17,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from ventil.core.announced import BudgetState
 from ventil.core.breaker import BreakerState
 from ventil.core.cooldown import GateState
+from ventil.core.learner import LearnerState
+from ventil.core.limit import LimitState
 from ventil.core.quota import WindowState
 
 VERSION = 1
@@ -41,6 +43,8 @@ class GovernorState:
     gate: GateState = field(default_factory=GateState)
     breaker: BreakerState = field(default_factory=BreakerState)
     announced: tuple[BudgetState, ...] = ()
+    limit: LimitState | None = None
+    learner: LearnerState | None = None
     refused: int = 0
     fastest_s: float | None = None
 

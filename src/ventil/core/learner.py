@@ -1,0 +1,213 @@
+"""The quota learner: how many requests per second a provider lets through, when it won't say.
+
+*Resume to resume.* A throttle closes the gate; after it, the first request that is
+answered is a *resume*. At each resume the provider's meter has just been refilled, so what
+was let through between two resumes, divided by the time between them, is the rate of the
+meter, and equally so for a token bucket, a fixed window and a sliding log. (From drain to
+drain it is not: a fixed window would look up to twice as fast.) The rate is used at 99 %,
+spaced out, so that the next throttle need never come.
+
+*Looking up.* A quota may have been larger than it seemed, or have grown. When the learned rate
+has held for a while and is in use, it is raised gently until a throttle says stop. Every
+such answer that only confirms the old rate doubles the time until the next look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+USE = 0.99
+FIRST_LOOK_S = 15.0
+STEP_S = 5.0
+LONGEST_LOOK_S = 960.0
+USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
+FORGET_S = 120.0
+
+
+class QuotaLearner:
+    """Mutable; told of throttles and resumes by the governor.
+
+    `rate` is in requests per second, None while there is no reason to pace. `admitted`
+    counts weight that was sent and not throttled.
+    """
+
+    __slots__ = (
+        "_at_resume",
+        "_confident",
+        "_last_look_s",
+        "_last_throttle_s",
+        "_look_after_s",
+        "_owed_s",
+        "_reset_s",
+        "_resume_s",
+        "_samples",
+        "_started",
+        "_steps",
+        "_window",
+        "admitted",
+        "rate",
+        "resuming",
+    )
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self.admitted = 0
+        self.resuming = False  # a throttle is being waited out
+        self._confident = False
+        self._resume_s: float | None = None
+        self._at_resume = 0
+        self._samples = 0.0  # weight that the present rate rests on
+        self._steps = 0  # looks upward since the last throttle
+        self._last_look_s = 0.0
+        self._last_throttle_s = 0.0
+        self._look_after_s = FIRST_LOOK_S
+        self._owed_s = 0.0  # when the next request is due
+        self._started = False
+        self._reset_s: float | None = None
+        self._window: tuple[float, float] | None = None  # (limit, seconds)
+
+    def begin(self, now_s: float) -> None:
+        """The first request of all is sent."""
+        if not self._started:
+            self._started = True
+            self._resume_s = now_s
+            self._at_resume = self.admitted
+
+    def idle(self) -> None:
+        """Nothing was sent for long: the meter may be full, the last resume is worthless."""
+        self._resume_s = None
+
+    def throttled(self, now_s: float) -> None:
+        """A new burst of throttles began."""
+        self.resuming = True
+        if (
+            self.rate is not None
+            and self._resume_s is not None
+            and now_s - self._resume_s < 2.0
+        ):
+            self.rate *= 0.93
+        self._last_throttle_s = now_s
+
+    def resumed(self, sent_s: float, admitted: int) -> None:
+        """The first request after a throttle was answered; it was sent at `sent_s`.
+
+        `admitted`: weight let through before it.
+        """
+        self.resuming = False
+        before_s, at = self._resume_s, self._at_resume
+        self._resume_s, self._at_resume = sent_s, admitted
+        if before_s is None:
+            return
+        span_s, count = sent_s - before_s, admitted - at
+        if span_s <= 0 or count <= 0:
+            return
+        measured = count / span_s
+        if self.rate is not None and self._steps > 2:
+            measured = max(measured, 0.8 * self.rate)
+        good = count >= 100 or (count >= 20 and span_s >= 5.0)
+        if good:
+            if self.rate is None or not self._confident:
+                self.rate = USE * measured
+            else:
+                same = abs(USE * measured / self.rate - 1.0)
+                if same < 0.3 and self._samples < 300:
+                    share = count / (count + self._samples)
+                    self.rate += share * (USE * measured - self.rate)
+                else:
+                    self.rate = USE * measured
+            self._samples = min(300.0, self._samples + count)
+            self._confident = True
+        elif self.rate is None:
+            self.rate = USE * measured
+            self._confident = False
+        self._steps = 0
+        self._last_look_s = sent_s
+        self._owed_s = sent_s
+
+    def reset_named(self, reset_s: float, waited_s: float) -> None:
+        """A throttle named a reset. Two of them a usual window apart tell a fixed window."""
+        if waited_s < 3.0:
+            return
+        before_s, self._reset_s = self._reset_s, reset_s
+        if before_s is None or self.rate is None:
+            return
+        apart_s = reset_s - before_s
+        for window_s in USUAL_WINDOWS_S:
+            if abs(apart_s - window_s) <= max(0.02 * window_s, 1.2):
+                self._window = (self.rate / USE * window_s, window_s)
+                return
+
+    def left(self, now_s: float) -> float:
+        """What is surely left of the running window, 0.0 when no window is known."""
+        if self._window is None or self._resume_s is None:
+            return 0.0
+        limit, window_s = self._window
+        if now_s > self._resume_s + window_s - 1.0:
+            return 0.0
+        return 0.97 * limit - (self.admitted - self._at_resume)
+
+    def due(self, now_s: float, pending: int) -> float:
+        """When the next request may go by the learned rate: `now_s` or later.
+
+        Nothing is held back when all that is pending fits into the running window.
+        """
+        rate = self.rate
+        if rate is None or self.resuming:
+            return now_s
+        if self._window is not None and self.left(now_s) >= pending:
+            return now_s
+        burst_s = max(2.0 / rate, 0.2)
+        return max(now_s, self._owed_s - burst_s + 1.0 / rate)
+
+    def take(self, now_s: float, weight: int) -> None:
+        """`weight` is sent."""
+        self.admitted += weight
+        rate = self.rate
+        if rate is not None:
+            self._owed_s = max(self._owed_s, now_s) + weight / rate
+
+    def look(self, now_s: float, throughput: float) -> None:
+        """Raise the rate a little when it has held for a while and is in use."""
+        rate = self.rate
+        if rate is None or self.resuming:
+            return
+        quiet_s = now_s - self._last_throttle_s
+        if throughput < 0.25 * rate and quiet_s > FORGET_S:
+            self.rate = None
+            self._confident = False
+            self._samples = 0.0
+            return
+        after_s, step_s = (FIRST_LOOK_S, STEP_S) if self._confident else (2.0, 2.0)
+        if quiet_s < after_s or now_s - self._last_look_s < step_s:
+            return
+        if throughput < 0.7 * rate:
+            return
+        self._last_look_s = now_s
+        if self._confident:
+            self._steps += 1
+            self.rate = rate * (1.0 + min(1.0, 0.005 * 2.0 ** min(self._steps, 30)))
+        else:
+            self.rate = rate * 1.05
+
+    def restore(self, state: LearnerState, *, shift_s: float, now_s: float) -> None:
+        """Take over a learned rate; it is used from the first request on."""
+        if state.rate is not None and 0 < state.rate < 1e6:
+            self.rate = state.rate
+            self._confident = state.confident
+            self._samples = 100.0
+            self._last_throttle_s = min(state.last_throttle_s + shift_s, now_s)
+            self._last_look_s = now_s
+            self._owed_s = now_s
+
+    def snapshot(self) -> LearnerState:
+        """What a warm start begins with."""
+        return LearnerState(self.rate, self._confident, self._last_throttle_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerState:
+    """A learned rate as stored: requests per second, None when there is none."""
+
+    rate: float | None = None
+    confident: bool = False
+    last_throttle_s: float = 0.0
