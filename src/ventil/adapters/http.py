@@ -58,6 +58,10 @@ class HttpTransport:
                 auto_decompress=False,
                 trust_env=False,
             )
+            # aiohttp 3.14 sends an idempotent request a second time when the connection
+            # breaks before the answer (client.py, after RFC 9112, 9.3.1), also a fresh
+            # connection. No quota would know of it, and there is no public switch.
+            self._session._retry_connection = False
         return self._session
 
     async def send(self, request: Request) -> Reply:

@@ -107,6 +107,11 @@ class NpmSim:
         return f"http://{host}:{self._port}"
 
     @property
+    def port(self) -> int:
+        """The port; 0 before it is open when any will do."""
+        return self._port
+
+    @property
     def scenario(self) -> Scenario:
         """What it plays."""
         return self._provider.scenario
