@@ -166,21 +166,52 @@ class Store(Protocol):
     """
 
     # runs
-    def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None: ...
-    def run(self, run_id: str) -> Run | None: ...
-    def runs(self, *, limit: int = 50) -> list[Run]: ...
-    def find_resumable(self, job: str) -> list[Run]: ...
-    def update_run(self, run_id: str, **changes: object) -> None: ...
-    def run_keys(self, run_id: str) -> list[str]: ...
+    def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None:
+        """Store a run with its records and chunks, whole or not at all."""
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """A run by its id; None when there is none."""
+        ...
+
+    def runs(self, *, limit: int = 50) -> list[Run]:
+        """The latest runs, newest first."""
+        ...
+
+    def find_resumable(self, job: str) -> list[Run]:
+        """Runs of a job that are not over, newest first."""
+        ...
+
+    def update_run(self, run_id: str, **changes: object) -> None:
+        """Change fields of a run, named as in `Run`."""
+        ...
+
+    def run_keys(self, run_id: str) -> list[str]:
+        """A run's records, in the order of its catalogue."""
+        ...
 
     # chunks
-    def chunk(self, run_id: str, index: int) -> ChunkRow: ...
-    def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]: ...
+    def chunk(self, run_id: str, index: int) -> ChunkRow:
+        """One chunk with its records."""
+        ...
+
+    def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]:
+        """(index, attempts, failed, finished) of every chunk."""
+        ...
+
     def end_attempt(
         self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
-    ) -> None: ...
-    def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None: ...
-    def chunk_count(self, run_id: str) -> int: ...
+    ) -> None:
+        """Note that an attempt at a chunk has ended."""
+        ...
+
+    def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None:
+        """Add chunks to a run that is over (a replay)."""
+        ...
+
+    def chunk_count(self, run_id: str) -> int:
+        """How many chunks a run has."""
+        ...
 
     # ledger
     def record(
@@ -189,36 +220,80 @@ class Store(Protocol):
         day: str,
         run_id: str,
         samples: Sequence[tuple[Sample, float]],
-    ) -> None: ...
+    ) -> None:
+        """Write samples, each with the time it was fetched, as one transaction.
+
+        A settled sample is never replaced by one that is not; see `core.fold`.
+        """
+        ...
+
     def settled(
         self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
-    ) -> set[str]: ...
+    ) -> set[str]:
+        """Those of *keys* that need not be asked again in this period.
+
+        With `since_s`, only what was fetched at or after that time counts (a refresh).
+        """
+        ...
+
     def settled_count(
         self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
-    ) -> int: ...
-    def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]: ...
+    ) -> int:
+        """How many of *keys* `settled` would name."""
+        ...
+
+    def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]:
+        """The last good values of those of *keys* that have one."""
+        ...
+
     def entries(
         self, series: str, day: str, keys: Sequence[str]
-    ) -> Iterator[tuple[str, Entry | None, Good | None]]: ...
+    ) -> Iterator[tuple[str, Entry | None, Good | None]]:
+        """For each of *keys*, in order: this period's entry and the last good value."""
+        ...
 
     # failure queue
     def put_failures(
         self, run_id: str, failures: Iterable[tuple[Sample, str, int]], now_s: float
-    ) -> None: ...
+    ) -> None:
+        """Queue (sample, request, attempts) as open failures of a run."""
+        ...
+
     def failures(
         self, *, run_id: str | None = None, state: str | None = "open"
-    ) -> list[Failure]: ...
-    def close_failures(self, run_id: str, keys: Sequence[str], state: str) -> int: ...
+    ) -> list[Failure]:
+        """Failures, oldest first; None stands for any run, any state."""
+        ...
+
+    def close_failures(self, run_id: str, keys: Sequence[str], state: str) -> int:
+        """Mark open failures as replayed or dropped; returns how many."""
+        ...
 
     # providers
-    def provider(self, key: str) -> ProviderRow: ...
-    def providers(self) -> list[ProviderRow]: ...
-    def save_provider(self, key: str, state: str, stamp_s: float) -> None: ...
-    def pause_provider(self, key: str, reason: str | None) -> None: ...
+    def provider(self, key: str) -> ProviderRow:
+        """A provider's row; an empty one when nothing is stored."""
+        ...
+
+    def providers(self) -> list[ProviderRow]:
+        """All providers that anything is stored of."""
+        ...
+
+    def save_provider(self, key: str, state: str, stamp_s: float) -> None:
+        """Store a governor's state."""
+        ...
+
+    def pause_provider(self, key: str, reason: str | None) -> None:
+        """Pause a provider with a reason, or let it go on (None)."""
+        ...
 
     # housekeeping
-    def prune(self, *, before_day: str, keep_runs: int) -> None: ...
-    def close(self) -> None: ...
+    def prune(self, *, before_day: str, keep_runs: int) -> None:
+        """Drop old samples and all but the latest finished runs; never a last good value."""
+        ...
+
+    def close(self) -> None:
+        """Close the database."""
+        ...
 
 
 ChunkHandler = Callable[[str, int, int], Awaitable[int]]
@@ -243,19 +318,25 @@ class Durable(Protocol):
         """Queue (index, attempt, delay in seconds); one that is queued already is left."""
         ...
 
-    async def stop(self) -> None:
-        """Stop taking chunks. Unfinished ones stay queued for the next start."""
-        ...
+    async def stop(self, *, over: bool) -> None:
+        """Stop taking chunks. Unfinished ones stay queued for the next start.
 
-    async def forget(self, run_id: str) -> None:
-        """Drop what the queue holds of a run that is over."""
+        `over`: the run is finished, so that nothing of it need be kept.
+        """
         ...
 
 
 class Reporter(Protocol):
     """Listens to a run: a progress display, a log, or nothing."""
 
-    def started(self, run: Run, *, resumed: bool, chunks: int) -> None: ...
-    def progress(self, snapshot: Mapping[str, Any]) -> None: ...
-    def note(self, text: str) -> None: ...
-    def ended(self, text: str) -> None: ...
+    def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
+        """The run begins, or goes on."""
+
+    def progress(self, snapshot: Mapping[str, Any]) -> None:
+        """Where the run stands: see `Runner.snapshot`; about twice a second."""
+
+    def note(self, text: str) -> None:
+        """Something the person should know now."""
+
+    def ended(self, text: str) -> None:
+        """The run is over; *text* says how."""

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from ventil import __version__, providers
 from ventil.adapters.clock import SteadyClock
 from ventil.adapters.lock import StateLock
-from ventil.adapters.sql import SqlStore, open_store, sqlite_path
-from ventil.config.load import ProviderSettings, Settings, load_settings
+from ventil.adapters.sql import SqlStore, open_store
+from ventil.adapters.sqlite import sqlite_path
+from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
 from ventil.core.fold import Counts, Published, publish
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
 from ventil.core.period import Period
@@ -420,7 +421,7 @@ def find_run(store: SqlStore, run_id: str) -> Run:
     return run
 
 
-def _shipped() -> Mapping[str, object]:
+def _shipped() -> Mapping[str, Shipped]:
     return {name: providers.get(name).profile for name in providers.names()}
 
 

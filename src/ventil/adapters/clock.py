@@ -13,12 +13,13 @@ class SteadyClock:
     a laptop that slept for an hour finds its one-hour cooldown over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ahead_s: float = 0.0) -> None:
+        """`ahead_s` shifts the clock: the demo runs a job as of yesterday."""
         boottime = getattr(time, "CLOCK_BOOTTIME", None)
         self._elapsed = (
             time.monotonic if boottime is None else lambda: time.clock_gettime(boottime)
         )
-        self._offset_s = time.time() - self._elapsed()
+        self._offset_s = time.time() + ahead_s - self._elapsed()
 
     def now_s(self) -> float:
         """Seconds since the epoch, UTC."""

@@ -22,12 +22,13 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-from ventil.adapters.sql import sqlite_engine, sqlite_path
+from ventil.adapters.sqlite import sqlite_engine, sqlite_path
 from ventil.errors import StateError, Stopped
 from ventil.ports import ChunkHandler
 
@@ -35,6 +36,7 @@ APPLICATION_VERSION = "chunks-1"
 """Raised only when an old journal can no longer be replayed by new code."""
 
 _POLL_S = 0.05
+_STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
 
@@ -56,6 +58,7 @@ class DbosQueue:
         self._launched = False
         self._retry_delay_s = 0.0
         self._workflow: Any = None
+        self._run_id: str | None = None
 
     async def start(
         self,
@@ -70,6 +73,7 @@ class DbosQueue:
         self._handler = handler
         self._retry_delay_s = retry_delay_s
         self._stopping = False
+        self._run_id = run_id
         try:
             await asyncio.to_thread(self._launch, run_id, at_once)
         except Exception as error:
@@ -150,29 +154,31 @@ class DbosQueue:
 
         await asyncio.to_thread(put)
 
-    async def stop(self) -> None:
-        """End the library. Attempts under way are interrupted and keep no outcome."""
+    async def stop(self, *, over: bool) -> None:
+        """End the library. Attempts under way are interrupted and keep no outcome.
+
+        `over`: the run is finished, so what the queue holds of it is deleted.
+        """
         with self._lock:
             self._stopping = True
             running = list(self._running)
         for future in running:
             future.cancel()
         if self._launched:
-            await asyncio.to_thread(
-                DBOS.destroy, destroy_registry=True, workflow_completion_timeout_sec=5
-            )
+            await asyncio.to_thread(self._destroy, over)
             self._launched = False
 
-    async def forget(self, run_id: str) -> None:
-        """Delete the workflows and the queue of a run that is over."""
-
-        def delete() -> None:
-            ids = [w.workflow_id for w in DBOS.list_workflows(queue_name=run_id)]
+    def _destroy(self, over: bool) -> None:
+        # The library's own wait looks once a second; ours ends with the last attempt.
+        deadline_s = time.monotonic() + _STOP_S
+        while self._running and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        if over and self._run_id is not None:
+            ids = [w.workflow_id for w in DBOS.list_workflows(queue_name=self._run_id)]
             if ids:
                 DBOS.delete_workflows(ids)
-            DBOS.delete_queue(run_id)
-
-        await asyncio.to_thread(delete)
+            DBOS.delete_queue(self._run_id)
+        DBOS.destroy(destroy_registry=True)
 
 
 async def _as_coroutine(work: Awaitable[int]) -> int:

@@ -12,7 +12,7 @@ from ventil.errors import StateError
 
 
 class StateLock:
-    """`flock` on a file in the state folder; held until `release`, or until the process ends."""
+    """`flock` on a file in the state folder; held until `release` or the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"

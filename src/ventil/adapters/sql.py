@@ -3,30 +3,33 @@
 Transactions are short and begin with the write lock taken (`BEGIN IMMEDIATE`), so two
 processes never deadlock on an upgrade from reader to writer. `synchronous=NORMAL`: a
 killed process loses nothing; a power cut may lose the last commits and never corrupts.
-The statements of the hot path are sent as plain SQL, for SQLAlchemy's compiler costs more
-than SQLite does (measured: 3 to 4 times per call).
+The statements of the hot path are sent as plain SQL, past SQLAlchemy's compiler.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import sqlite3
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
 from ventil.adapters import tables as t
-from ventil.core.model import Good, Interval, Sample, Status
-from ventil.errors import SettingError, StateError
+from ventil.adapters.rows import (
+    as_run,
+    days,
+    interval,
+    keys_json,
+    pack,
+    parts,
+    run_values,
+    unpack,
+)
+from ventil.adapters.sqlite import as_state_error, sqlite_engine, sqlite_path
+from ventil.core.model import Good, Sample, Status
+from ventil.errors import StateError
 from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run, RunState
-
-_PART = 1000
-"""Keys asked for in one statement (as a JSON array), which bounds its memory."""
 
 
 def open_store(url: str, *, create: bool = True) -> SqlStore:
@@ -52,50 +55,6 @@ def open_store(url: str, *, create: bool = True) -> SqlStore:
     store = SqlStore(engine, str(path))
     store.prepare()
     return store
-
-
-def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite:///path` URL. Raises SettingError for anything else."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise SettingError(
-            f"database_url = {url!r} is no database URL",
-            hint="write it like sqlite:///.ventil/ventil.sqlite",
-        ) from error
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise SettingError(
-            f"database_url: {parsed.render_as_string()!r} is not supported by this version",
-            hint="use a SQLite file: sqlite:///.ventil/ventil.sqlite",
-        )
-    return Path(parsed.database)
-
-
-def sqlite_engine(url: str, *, immediate: Callable[[], bool] = lambda: True) -> sa.Engine:
-    """An engine in WAL mode whose transactions take the write lock when they begin.
-
-    They do so while `immediate()` is true and the connection is not marked read-only.
-    """
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
-
-    @sa.event.listens_for(engine, "connect")
-    def _pragmas(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        for pragma in (
-            "busy_timeout=30000",
-            "foreign_keys=ON",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "cache_size=-16000",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        if immediate() and not connection.get_execution_options().get("ventil_read_only"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 class SqlStore:
@@ -149,7 +108,7 @@ class SqlStore:
         try:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
-            raise _as_state_error(error, self._path) from error
+            raise as_state_error(error, self._path) from error
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in when nobody else has it open."""
@@ -160,15 +119,14 @@ class SqlStore:
     def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None:
         """Store a run with its records and chunks, whole or not at all."""
         with self._write() as db:
-            db.execute(t.run.insert().values(**_run_values(run), keys=_pack(list(keys))))
+            db.execute(t.run.insert().values(**run_values(run), keys=pack(list(keys))))
             self._insert_chunks(db, run.id, chunks)
 
     def _insert_chunks(
         self, db: sa.Connection, run_id: str, chunks: Iterable[ChunkRow]
     ) -> None:
         rows = (
-            (run_id, c.index, _pack(c.batches), c.attempts, c.failed, c.finished)
-            for c in chunks
+            (run_id, c.index, pack(c.batches), c.attempts, c.failed, c.finished) for c in chunks
         )
         while part := [row for row, _ in zip(rows, range(200), strict=False)]:
             db.exec_driver_sql("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?)", part)
@@ -177,13 +135,13 @@ class SqlStore:
         """A run by its id; None when there is none."""
         with self._read() as db:
             row = db.execute(_RUN.where(t.run.c.id == run_id)).mappings().one_or_none()
-        return _as_run(row) if row else None
+        return as_run(row) if row else None
 
     def runs(self, *, limit: int = 50) -> list[Run]:
         """The latest runs, newest first."""
         with self._read() as db:
             rows = db.execute(_RUN.order_by(t.run.c.created_s.desc()).limit(limit))
-            return [_as_run(row) for row in rows.mappings()]
+            return [as_run(row) for row in rows.mappings()]
 
     def find_resumable(self, job: str) -> list[Run]:
         """Runs of a job that are not over, newest first."""
@@ -194,7 +152,7 @@ class SqlStore:
                     t.run.c.created_s.desc()
                 )
             )
-            return [_as_run(row) for row in rows.mappings()]
+            return [as_run(row) for row in rows.mappings()]
 
     def update_run(self, run_id: str, **changes: object) -> None:
         """Change columns of a run (names as in `Run`)."""
@@ -212,7 +170,7 @@ class SqlStore:
             blob = db.execute(
                 sa.select(t.run.c["keys"]).where(t.run.c.id == run_id)
             ).scalar_one()
-        return list(_unpack(blob))
+        return list(unpack(blob))
 
     # -- chunks ----------------------------------------------------------------------
 
@@ -224,7 +182,7 @@ class SqlStore:
                 " WHERE run_id = ? AND idx = ?",
                 (run_id, index),
             ).one()
-        batches = tuple(tuple(batch) for batch in _unpack(row[0]))
+        batches = tuple(tuple(batch) for batch in unpack(row[0]))
         return ChunkRow(index, batches, row[1], row[2], bool(row[3]))
 
     def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]:
@@ -289,7 +247,7 @@ class SqlStore:
         with self._write() as db:
             series_id = self._series_id(db, series)
             for sample, at_s in samples:
-                start, end = _days(sample.interval)
+                start, end = days(sample.interval)
                 rows.append(
                     (
                         series_id,
@@ -323,12 +281,12 @@ class SqlStore:
         floor = float("-inf") if since_s is None else since_s
         with self._read() as db:
             series_id = self._series_id(db, series)
-            for part in _parts(keys):
+            for part in parts(keys):
                 rows = db.exec_driver_sql(
                     "SELECT key FROM sample WHERE series_id = ? AND day = ?"
-                    " AND key IN (SELECT value FROM json_each(?)) AND status IN ('ok', 'unknown')"
-                    " AND fetched_s >= ?",
-                    (series_id, day, _json(part), floor),
+                    " AND key IN (SELECT value FROM json_each(?))"
+                    " AND status IN ('ok', 'unknown') AND fetched_s >= ?",
+                    (series_id, day, keys_json(part), floor),
                 )
                 found.update(row[0] for row in rows)
         return found
@@ -338,7 +296,7 @@ class SqlStore:
     ) -> int:
         """How many of *keys* `settled` would name, without holding them in memory."""
         return sum(
-            len(self.settled(series, day, part, since_s=since_s)) for part in _parts(keys)
+            len(self.settled(series, day, part, since_s=since_s)) for part in parts(keys)
         )
 
     def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]:
@@ -346,14 +304,14 @@ class SqlStore:
         found: dict[str, Good] = {}
         with self._read() as db:
             series_id = self._series_id(db, series)
-            for part in _parts(keys):
+            for part in parts(keys):
                 rows = db.exec_driver_sql(
                     "SELECT key, value, start, end, fetched_s FROM good"
                     " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, _json(part)),
+                    (series_id, keys_json(part)),
                 )
                 for key, value, start, end, fetched_s in rows:
-                    found[key] = Good(value, _interval(start, end), fetched_s)
+                    found[key] = Good(value, interval(start, end), fetched_s)
         return found
 
     def entries(
@@ -362,25 +320,25 @@ class SqlStore:
         """For each of *keys*, in order: this period's entry and the last good value."""
         with self._read() as db:
             series_id = self._series_id(db, series)
-            for part in _parts(keys):
+            for part in parts(keys):
                 entries: dict[str, Entry] = {}
                 for row in db.exec_driver_sql(
                     "SELECT key, status, value, start, end, detail, fetched_s, attempts,"
                     " run_id FROM sample WHERE series_id = ? AND day = ?"
                     " AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, day, _json(part)),
+                    (series_id, day, keys_json(part)),
                 ):
                     sample = Sample(
-                        row[0], Status(row[1]), row[2], _interval(row[3], row[4]), row[5]
+                        row[0], Status(row[1]), row[2], interval(row[3], row[4]), row[5]
                     )
                     entries[row[0]] = Entry(sample, row[6], row[7], row[8])
                 good: dict[str, Good] = {}
                 for key, value, start, end, fetched_s in db.exec_driver_sql(
                     "SELECT key, value, start, end, fetched_s FROM good"
                     " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, _json(part)),
+                    (series_id, keys_json(part)),
                 ):
-                    good[key] = Good(value, _interval(start, end), fetched_s)
+                    good[key] = Good(value, interval(start, end), fetched_s)
                 for key in part:
                     yield key, entries.get(key), good.get(key)
 
@@ -425,11 +383,11 @@ class SqlStore:
         """Mark open failures as replayed or dropped; returns how many there were."""
         closed = 0
         with self._write() as db:
-            for part in _parts(keys):
+            for part in parts(keys):
                 closed += db.exec_driver_sql(
                     "UPDATE failure SET state = ? WHERE run_id = ? AND state = 'open'"
                     " AND key IN (SELECT value FROM json_each(?))",
-                    (state, run_id, _json(part)),
+                    (state, run_id, keys_json(part)),
                 ).rowcount
         return closed
 
@@ -512,93 +470,3 @@ ON CONFLICT (series_id, key) DO UPDATE SET
   value = excluded.value, start = excluded.start, end = excluded.end,
   fetched_s = excluded.fetched_s
 """
-
-
-def _as_state_error(error: Exception, path: str) -> StateError:
-    cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig else error
-    text = str(cause)
-    if "disk is full" in text or "disk I/O error" in text:
-        return StateError(
-            f"the disk with {path} is full or failing ({text})",
-            hint="free some space and give the same command again: what was fetched is kept",
-        )
-    if isinstance(cause, sqlite3.DatabaseError) and (
-        "malformed" in text or "not a database" in text
-    ):
-        return StateError(
-            f"{path} is damaged ({text})",
-            hint=f"move it away (mv {path} {path}.damaged) and give the same command again; "
-            "the published artefact stays as it is, the last good values in the file are lost",
-        )
-    if "locked" in text:
-        return StateError(
-            f"{path} is locked by another process ({text})",
-            hint="wait for it to finish, or look with `ventil doctor`",
-        )
-    return StateError(
-        f"the state database {path} cannot be used: {text}",
-        hint="look with `ventil doctor`, or choose another file with --database",
-    )
-
-
-def _run_values(run: Run) -> dict[str, Any]:
-    return {
-        "id": run.id,
-        "job": run.job,
-        "fingerprint": run.fingerprint,
-        "state": run.state.value,
-        "provider": run.provider,
-        "series": run.series,
-        "period": run.period,
-        "period_start": run.interval.start.isoformat(),
-        "period_end": run.interval.end.isoformat(),
-        "day": run.day,
-        "output": run.output,
-        "refresh": run.refresh,
-        "tolerate": run.tolerate,
-        "created_s": run.created_s,
-        "finished_s": run.finished_s,
-        "records": run.records,
-        "settled_before": run.settled_before,
-        "message": run.message,
-        "cancel": run.cancel,
-        "tallies": json.dumps(dict(run.tallies), separators=(",", ":")),
-    }
-
-
-def _as_run(row: sa.RowMapping) -> Run:
-    values = dict(row)
-    start, end = values.pop("period_start"), values.pop("period_end")
-    values["interval"] = Interval(dt.date.fromisoformat(start), dt.date.fromisoformat(end))
-    values["state"] = RunState(values["state"])
-    values["tallies"] = json.loads(values["tallies"])
-    return Run(**values)
-
-
-def _pack(value: object) -> bytes:
-    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
-
-
-def _unpack(blob: bytes) -> list[Any]:
-    return list(json.loads(zlib.decompress(blob)))
-
-
-def _json(keys: Sequence[str]) -> str:
-    return json.dumps(list(keys))
-
-
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(keys), _PART):
-        yield keys[at : at + _PART]
-
-
-def _days(interval: Interval | None) -> tuple[str | None, str | None]:
-    if interval is None:
-        return None, None
-    return interval.start.isoformat(), interval.end.isoformat()
-
-
-def _interval(start: str | None, end: str | None) -> Interval | None:
-    if start is None or end is None:
-        return None
-    return Interval(dt.date.fromisoformat(start), dt.date.fromisoformat(end))

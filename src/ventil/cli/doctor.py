@@ -90,10 +90,10 @@ def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, 
     note("lock", True, f"held by {holder}" if holder else "free")
     for name in sorted(workshop.settings.providers):
         settings = workshop.settings.provider(name)
-        store = workshop.store() if workshop.has_store else None
-        governor, trouble = workshop.governor(name, store)
-        if store is not None:
-            store.close()
+        opened = workshop.store() if workshop.has_store else None
+        governor, trouble = workshop.governor(name, opened)
+        if opened is not None:
+            opened.close()
         condition: Any = governor.condition(workshop.clock.now_s())
         contact = settings.contact or settings.loopback
         note(

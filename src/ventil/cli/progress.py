@@ -33,10 +33,17 @@ def reporter_for(*, quiet: bool) -> Reporter:
 class Silent:
     """Says nothing. Errors are not its business."""
 
-    def started(self, run: Run, *, resumed: bool, chunks: int) -> None: ...
-    def progress(self, snapshot: Mapping[str, Any]) -> None: ...
-    def note(self, text: str) -> None: ...
-    def ended(self, text: str) -> None: ...
+    def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
+        """Nothing."""
+
+    def progress(self, snapshot: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def ended(self, text: str) -> None:
+        """Nothing."""
 
 
 class Plain:
@@ -47,10 +54,12 @@ class Plain:
         self._last_reason: str | None = None
 
     def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
+        """The run begins."""
         say(opening(run, resumed=resumed))
         self._last_s = time.monotonic()
 
     def progress(self, snapshot: Mapping[str, Any]) -> None:
+        """Where the run stands, twice a second."""
         now_s = time.monotonic()
         reason = _kind_of(snapshot["limited_by"])
         if now_s - self._last_s < PLAIN_EVERY_S and (
@@ -61,9 +70,11 @@ class Plain:
         say(line(snapshot))
 
     def note(self, text: str) -> None:
+        """Something the person should know."""
         say(f"note: {text}")
 
     def ended(self, text: str) -> None:
+        """The run is over; the last lines."""
         say(text)
 
 
@@ -75,6 +86,7 @@ class Terminal:
         self._colours = colours(sys.stderr)
 
     def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
+        """The run begins."""
         from rich.console import Console
         from rich.live import Live
 
@@ -84,16 +96,19 @@ class Terminal:
         self._live.start()
 
     def progress(self, snapshot: Mapping[str, Any]) -> None:
+        """Where the run stands, twice a second."""
         if self._live is not None:
             self._live.update(_panel(snapshot))
 
     def note(self, text: str) -> None:
+        """Something the person should know."""
         if self._live is not None:
             self._live.console.print(f"note: {printable(text)}", markup=False)
         else:
             say(f"note: {text}")
 
     def ended(self, text: str) -> None:
+        """The run is over; the last lines."""
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -210,17 +210,12 @@ class Gate:
                     hint="the same command goes on from here",
                 )
             )
-        elif self._last_alive_s is None and wait.reason is Reason.BREAKER:
-            if now_s - (self._first_sent_s or now_s) > patience.reach_within_s:
-                self._stop(
-                    Suspended(
-                        f"{self._name} has not answered once in "
-                        f"{_duration(patience.reach_within_s)}: {self._last_trouble}",
-                        hint="look at base_url and the network (`ventil doctor`); "
-                        "the same command goes on from here",
-                    )
-                )
-        elif wait.reason is Reason.BREAKER and self._last_alive_s is not None:
+        elif wait.reason is Reason.BREAKER:
+            self._judge_outage(now_s)
+
+    def _judge_outage(self, now_s: float) -> None:
+        patience = self._patience
+        if self._last_alive_s is not None:
             if now_s - self._last_alive_s > patience.max_wait_s:
                 self._stop(
                     Suspended(
@@ -229,6 +224,17 @@ class Gate:
                         hint="the same command goes on from here",
                     )
                 )
+            return
+        reach_s = min(patience.reach_within_s, patience.max_wait_s)
+        if now_s - (self._first_sent_s or now_s) > reach_s:
+            self._stop(
+                Suspended(
+                    f"{self._name} has not answered once in {_duration(reach_s)}: "
+                    f"{self._last_trouble}",
+                    hint="look at base_url and the network (`ventil doctor`); "
+                    "the same command goes on from here",
+                )
+            )
 
     # -- what limits the run ---------------------------------------------------------
 

@@ -220,10 +220,10 @@ class Runner:
         self._gate.close()
         deadline_s = loop.time() + GRACE_S
         while self._gate.in_flight and loop.time() < deadline_s:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 - a settle rings no bell
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
-        await self._outside.durable.stop()
+        await self._outside.durable.stop(over=not self._open)
         if queueing is not None:
             await asyncio.gather(queueing, return_exceptions=True)
         await self._outside.transport.close()
