@@ -61,9 +61,8 @@ async def _both_days(folder: Path) -> Result:
     say("Yesterday: a calm npm, the catalogue for the first time.")
     async with NpmSim("calm", today=today - dt.timedelta(days=1)) as sim:
         await _day(folder, sim.url, reporter_for(quiet=True), ahead_s=-_DAY_S)
-        port = (
-            urlsplit(sim.url).port or 0
-        )  # the same address is the same provider, with the same history
+        # The same address is the same provider, with the same history.
+        port = urlsplit(sim.url).port or 0
     say("Today: the simulated npm bans us once, refuses a name, has not settled two packages,")
     say("and fails three for good. Allowed here: 25 requests/s, 4 in flight, a 3 s cooldown.")
     say()
