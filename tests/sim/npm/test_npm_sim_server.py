@@ -111,7 +111,8 @@ async def test_the_report_counts_names_statuses_and_agents(play):
         assert got["names"] == {"alpha": 3, "beta": 1, "nobody": 1}
         assert got["answered"] == {"alpha": 2, "beta": 1, "nobody": 1}
         assert got["max_in_flight"] == 1
-        assert got["quotas"][0]["violations"] == 1
+        assert got["quotas"][0]["violations"] == got["violations"] == 1
+        assert got["throttled"] == 1
         assert next(iter(got["user_agents"])).startswith("Python/")
         assert (await bench.get("/-/sim/report?names=0")).json["names"] == {}
         report = bench.sim.report()
@@ -127,6 +128,24 @@ async def test_a_reset_forgets_requests_quotas_and_numbers(play):
         assert bench.sim.report().requests == 0
         assert await bench.statuses(2) == [200, 429]
         assert (await bench.get("/-/sim/nothing")).status == 404
+
+
+async def test_another_scenario_can_be_played_over_http(play):
+    """The provider gets well, or ill, on the same port; a mistake changes nothing."""
+    async with play() as bench:
+        url = bench.sim.url + "/-/sim/play"
+        ill = {"name": "ill", "behaviours": [{"kind": "fail", "status": 502}]}
+        async with bench.client.post(url, json=ill) as got:
+            assert await got.json() == {"playing": "ill"}
+        assert await bench.statuses(2) == [502, 502]
+        for wrong in (b"{", b"[]", b'{"latncy_s": 1}'):
+            async with bench.client.post(url, data=wrong) as got:
+                assert got.status == 400
+                assert (await got.json())["error"]
+        assert bench.sim.report().requests == 2
+        async with bench.client.post(url, json={"base": "calm"}) as got:
+            assert got.status == 200
+        assert await bench.statuses(1) == [200]
 
 
 async def test_a_reset_with_a_request_in_flight(play):

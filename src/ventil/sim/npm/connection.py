@@ -50,7 +50,7 @@ class Desk(Protocol):
     def settle(self, serial: int, answer: Answer, *, aborted: bool) -> None:
         """An answer has ended, well or not."""
 
-    def control(self, method: str, target: str) -> Answer:
+    def control(self, method: str, target: str, body: bytes) -> Answer:
         """Answer a request under `/-/sim/`."""
 
     async def sleep(self, seconds: float) -> None:
@@ -135,19 +135,23 @@ class Connection(asyncio.Protocol):
             if not self._greeted:
                 self._greeted = True
                 self._desk.greet(head)
+            body = self._buffer[end + 4 : end + 4 + size]
             self._buffer = self._buffer[end + 4 + size :]
             method, target = words[0].decode("latin-1"), words[1].decode("latin-1")
             keep = words[2] == b"HTTP/1.1" and b"connection: close" not in fields
-            self._take(method, target, keep, fields)
+            if target.startswith("/-/sim/"):
+                self._write(self._desk.control(method, target, body).whole(keep))
+                if not keep:
+                    self._transport.close()
+            else:
+                self._take(method, target, keep, fields)
             if self._task is not None:
                 return
 
     def _take(self, method: str, target: str, keep: bool, fields: bytes) -> None:
         transport = self._transport
         assert transport is not None  # noqa: S101 - narrows the type
-        if target.startswith("/-/sim/"):
-            transport.write(self._desk.control(method, target).whole(keep))
-        elif method not in ("GET", "HEAD"):
+        if method not in ("GET", "HEAD"):
             answer = Answer(405, pages.JSON, b'{"error":"method not allowed"}')
             transport.write(answer.whole(keep))
         else:

@@ -6,29 +6,26 @@ import asyncio
 import dataclasses
 import datetime as dt
 import errno
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
-from ventil.errors import PortError
+from ventil.errors import PortError, SettingError
 from ventil.sim.npm import api, pages
 from ventil.sim.npm.answer import Answer
 from ventil.sim.npm.clock import Clock, SystemClock
 from ventil.sim.npm.connection import Connection
 from ventil.sim.npm.counts import WINDOW_DAYS, Counts, sample
-from ventil.sim.npm.load import named_or_file
+from ventil.sim.npm.load import from_table, named_or_file
 from ventil.sim.npm.provider import Provider
 from ventil.sim.npm.scenario import Scenario
 from ventil.sim.npm.tally import Report, RequestLog
 
 _DAY_S = 86_400
 _EPOCH_ORDINAL = dt.date(1970, 1, 1).toordinal()
-
-_parse = functools.lru_cache(maxsize=1024)(api.parse)
 
 
 class NpmSim:
@@ -161,7 +158,7 @@ class NpmSim:
 
     def arrive(self, method: str, target: str, gzips: bool) -> tuple[int, Answer]:
         """Decide the answer to an API request; its serial number for `settle`."""
-        asked = _parse(target) if len(target) < 500 else api.parse(target)
+        asked = api.parse(target)
         now_s = self.clock.now_s()
         answer = self._provider.arrive(now_s, asked, len(target), gzips)
         self._serial += 1
@@ -193,18 +190,36 @@ class NpmSim:
         """Sleep on the server's clock."""
         await self.clock.sleep(seconds)
 
-    def control(self, method: str, target: str) -> Answer:
-        """Answer a request under `/-/sim/`; these are not counted."""
+    def control(self, method: str, target: str, body: bytes) -> Answer:
+        """Answer a request under `/-/sim/`; these are not counted.
+
+        `GET report` (`?names=0` leaves the names out), `POST reset`, and `POST play` with a
+        scenario as JSON, like a scenario file: `{"base": "calm"}`.
+        """
         path, _, query = target.partition("?")
-        if path == "/-/sim/report" and method == "GET":
-            report = self.report()
-            if query == "names=0":
-                report = dataclasses.replace(report, names={}, answered={})
-            return Answer(200, pages.JSON, msgspec.json.encode(report))
-        if path == "/-/sim/reset" and method == "POST":
-            self.reset()
-            return Answer(200, pages.JSON, b'{"reset":true}')
+        match method, path:
+            case "GET", "/-/sim/report":
+                report = self.report()
+                if query == "names=0":
+                    report = dataclasses.replace(report, names={}, answered={})
+                totals = {"violations": report.violations, "throttled": report.throttled}
+                value = msgspec.to_builtins(report) | totals
+                return Answer(200, pages.JSON, msgspec.json.encode(value))
+            case "POST", "/-/sim/reset":
+                self.reset()
+                return Answer(200, pages.JSON, b'{"reset":true}')
+            case "POST", "/-/sim/play":
+                return self._play(body)
         return Answer(404, pages.JSON, b'{"error":"no such control"}')
+
+    def _play(self, body: bytes) -> Answer:
+        try:
+            scenario = from_table(msgspec.json.decode(body, type=dict[str, Any]))
+        except (SettingError, msgspec.DecodeError) as error:
+            value = {"error": getattr(error, "message", str(error))}
+            return Answer(400, pages.JSON, msgspec.json.encode(value))
+        self.play(scenario)
+        return Answer(200, pages.JSON, msgspec.json.encode({"playing": scenario.name}))
 
 
 def _port_error(host: str, port: int, error: OSError) -> PortError:
