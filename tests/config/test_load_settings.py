@@ -489,6 +489,11 @@ def test_a_database_url_of_another_kind_is_refused(desk: Desk, url: str) -> None
     assert desk.fault({"database_url": url}).startswith(f"database_url = {url!r} (the command")
 
 
+def test_a_bare_file_name_for_a_database_is_told_its_url(desk: Desk) -> None:
+    """The commonest slip gets the exact text to write."""
+    assert "write sqlite:///state/my.db" in desk.fault({"database_url": "state/my.db"})
+
+
 def test_a_sqlite_path_is_made_absolute(desk: Desk, tmp_path: Path) -> None:
     """Relative to the working directory; an absolute one stays."""
     assert desk.load({"database_url": "sqlite:///s/x.db"}).database_url == (

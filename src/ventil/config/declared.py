@@ -109,6 +109,8 @@ def _database_url(value: object) -> object:
         path = url.removeprefix("sqlite://").partition("?")[0]
         if not path.startswith("/") or path in ("/", "/:memory:") or path.endswith("/"):
             raise ValueError("must name a file: sqlite:///PATH, or sqlite:////ABSOLUTE/PATH")
+    elif "://" not in url:
+        raise ValueError(f"must be a URL; for a file of this name write sqlite:///{url}")
     elif not re.match(r"postgresql(\+psycopg)?://.", url):
         raise ValueError("must begin with sqlite:/// or postgresql://")
     return url
