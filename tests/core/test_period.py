@@ -131,10 +131,20 @@ def test_a_named_period_has_its_length(name: str, days: int) -> None:
         assert str(between(-wrong, -1)) in reason
 
 
-def test_a_run_of_several_days_moves_its_named_period_along() -> None:
-    """Anchored on a later day, last-week ends later; a date stays what it is."""
-    later = Period.parse("last-week", today=TODAY).anchored(day(3))
-    assert later.interval == between(-4, 2)
-    assert later.check(between(-4, 2)) is None
+def test_a_run_that_goes_on_the_next_day_asks_for_its_days_by_date() -> None:
+    """last-week is another week by then; the run's own days are asked for exactly."""
+    week = Period.parse("last-week", today=TODAY)
+    assert week.on(TODAY) is week
+    assert week.on(day(-1)) is week
+    later = week.on(day(3))
+    assert later == Period.parse("2026-11-14:2026-11-20", today=day(3))
+    assert later.check(between(-7, -1)) is None
+    assert later.check(between(-4, 2)) is not None
+    one = Period.parse("last-day", today=TODAY).on(day(1))
+    assert (one.name, one.named) == ("2026-11-20", False)
+
+
+def test_a_date_is_the_same_days_on_any_day() -> None:
+    """Only the day that it is seen on changes."""
     date = Period.parse("2026-11-01", today=TODAY)
-    assert date.anchored(day(3)).interval == date.interval
+    assert date.on(day(3)) == Period(date.name, date.interval, day(3))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ventil.core.model import Interval
@@ -83,13 +83,17 @@ class Period:
         """Whether the provider chooses the days (`last-week`), rather than the text."""
         return self.name in NAMED_DAYS
 
-    def anchored(self, today: dt.date) -> Period:
-        """The same period seen on another UTC day; only named ones move.
+    def on(self, day: dt.date) -> Period:
+        """The same days, for asking on the UTC day *day*.
 
-        For a run that goes on for days: the answers' last days move with the calendar.
+        For a run that goes on, or is resumed, on a later day: `last-week` means other days
+        by then, so its own are asked for by their dates. They have settled meanwhile.
         """
-        interval = _ending_yesterday(self.name, today) if self.named else self.interval
-        return replace(self, interval=interval, today=today)
+        if day <= self.today:
+            return self
+        start, end = self.interval.start, self.interval.end
+        name = str(start) if start == end else f"{start}:{end}"
+        return Period(name, self.interval, day)
 
     def check(self, returned: Interval) -> str | None:
         """Why an answer about *returned* is not one to this period; None when it is.

@@ -11,6 +11,7 @@ and makes failed samples of it. A request that is not idempotent is sent once.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,7 +70,8 @@ class Fetcher:
 
         Raises StateError when it could not be stored, CancelledError when the run stops.
         """
-        recipe = self._provider.fetch(keys, self._period, good)
+        today = dt.datetime.fromtimestamp(self._clock.now_s(), dt.UTC).date()
+        recipe = self._provider.fetch(keys, self._period.on(today), good)
         found: list[Found] = []
         target = ""
         held: tuple[Permit, Outcome, float] | None = None

@@ -1,0 +1,98 @@
+"""A run that goes on past midnight keeps to the days it began with."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from ventil.core.exchange import Outcome, Reply, Request, Response
+from ventil.core.model import Sample, Status
+from ventil.core.period import Period
+from ventil.engine.fetch import Fetcher
+from ventil.providers import get
+
+TODAY = dt.date(2026, 11, 21)
+
+
+@dataclass
+class FixedClock:
+    """Always the same time."""
+
+    time_s: float
+
+    def now_s(self) -> float:
+        """The time it was made with."""
+        return self.time_s
+
+
+class OpenGate:
+    """Lets everything through at once."""
+
+    breaker_open = False
+
+    async def acquire(self, **_: Any) -> None:
+        """Nobody waits."""
+
+    def settle(self, _permit: None, _outcome: Outcome, _now_s: float) -> None:
+        """Nothing is learned."""
+
+
+@dataclass
+class ListLedger:
+    """Keeps what is written."""
+
+    samples: list[Sample] = field(default_factory=list)
+
+    async def write(self, samples: list[Sample], _now_s: float) -> None:
+        """Store *samples*."""
+        self.samples.extend(samples)
+
+
+@dataclass
+class Answering:
+    """A transport on which every package had 7 downloads in the days asked about."""
+
+    targets: list[str] = field(default_factory=list)
+
+    async def send(self, request: Request) -> Reply:
+        """The answer to a `point` request about a range or about last-week."""
+        self.targets.append(request.target)
+        _, _, _, days, name = request.target.split("/", 4)
+        start, end = ("2026-11-14:2026-11-20" if days == "last-week" else days).split(":")
+        body = {"downloads": 7, "start": start, "end": end, "package": name}
+        return Response(200, {}, json.dumps(body).encode())
+
+
+def fetch_on(day: dt.date) -> tuple[list[str], list[Sample]]:
+    """What is asked, and what comes of it, for a run of last-week that began TODAY."""
+    transport, ledger = Answering(), ListLedger()
+    noon = dt.datetime.combine(day, dt.time(12), dt.UTC)
+    fetcher = Fetcher(
+        provider=get("npm-downloads"),
+        transport=transport,  # type: ignore[arg-type]
+        gate=OpenGate(),  # type: ignore[arg-type]
+        ledger=ledger,  # type: ignore[arg-type]
+        clock=FixedClock(noon.timestamp()),
+        period=Period.parse("last-week", today=TODAY),
+        tries=1,
+    )
+    asyncio.run(fetcher.batch(["tiny-lib"], {}))
+    return transport.targets, ledger.samples
+
+
+def test_on_its_own_day_a_named_period_is_asked_by_name() -> None:
+    """The provider knows best which days it has."""
+    targets, samples = fetch_on(TODAY)
+    assert targets == ["/downloads/point/last-week/tiny-lib"]
+    assert [sample.status for sample in samples] == [Status.OK]
+
+
+def test_on_a_later_day_it_is_asked_by_its_dates() -> None:
+    """Resumed three days later, the run still covers the week it was started for."""
+    targets, samples = fetch_on(TODAY + dt.timedelta(days=3))
+    assert targets == ["/downloads/point/2026-11-14:2026-11-20/tiny-lib"]
+    assert [sample.status for sample in samples] == [Status.OK]
+    assert samples[0].interval == Period.parse("last-week", today=TODAY).interval
