@@ -35,6 +35,7 @@ lab: $(VENV)/.dev ## measure the governor against simulated providers
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
+	$(BIN)/python scripts/cli_reference.py
 
 # Pins with hashes, for every platform and Python at once. Needs uv.
 lock: ## resolve the requirements anew

@@ -22,7 +22,7 @@ app = App(
         "the API allows and no faster, and publishes what it got.\n\n"
         "Start with `ventil demo`, or `ventil plan catalog.json`."
     ),
-    help_format="plaintext",
+    help_format="markdown",
 )
 stats.add_to(app)
 runs.add_to(app)
