@@ -7,10 +7,12 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from packageurl import PackageURL
 
 from ventil.errors import SourceError
 from ventil.providers.npm_names import name_fault
 from ventil.sources import Catalogue, read_catalogue
+from ventil.sources.catalogue import _USUAL_URL, _package_url
 
 part = st.text("ab1-._", min_size=1, max_size=4)
 names = part | st.builds("@{}/{}".format, part, part)
@@ -115,3 +117,21 @@ def test_every_form_of_one_list_is_one_catalogue(listed: list[str]) -> None:
     if first:
         assert first.records == [n for n in dict.fromkeys(listed) if name_fault(n) is None]
         assert len(first.records) + first.duplicates + first.problem_count == len(listed)
+
+
+@given(
+    st.sampled_from(["", "%40", "@", "%40a/", "@b-1/", "a/", "/"]),
+    part,
+    st.sampled_from(
+        ["", "@1", "@1.0.0-rc.1+x", "@^1", "@", "?a=b", "#a", "@1?a=b", "@@1", "/"]
+    ),
+)
+def test_the_short_way_through_a_package_url_leads_where_the_long_one_does(
+    scope: str, name: str, rest: str
+) -> None:
+    """The usual form is read without the library, and to the same name."""
+    url = f"pkg:npm/{scope}{name}{rest}"
+    if _USUAL_URL.fullmatch(url):
+        by_library = PackageURL.from_string(url)
+        parts = [part for part in (by_library.namespace, by_library.name) if part]
+        assert _package_url(url, "npm") == ("/".join(parts), None)
