@@ -74,13 +74,22 @@ class Result:
 class Workshop:
     """Everything a command needs, made from the settings and joined once."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, ahead_s: float = 0.0) -> None:
         self.settings = settings
-        self.clock = SteadyClock()
+        self.clock = SteadyClock(ahead_s=ahead_s)
 
     @classmethod
-    def load(cls, flags: Mapping[str, object], *, config_file: Path | None = None) -> Workshop:
-        """Read the settings. Raises SettingError."""
+    def load(
+        cls,
+        flags: Mapping[str, object],
+        *,
+        config_file: Path | None = None,
+        ahead_s: float = 0.0,
+    ) -> Workshop:
+        """Read the settings. Raises SettingError.
+
+        `ahead_s` puts the clock forward, to practise another day.
+        """
         return cls(
             load_settings(
                 flags=flags,
@@ -89,7 +98,8 @@ class Workshop:
                 config_file=config_file,
                 profiles=_shipped(),
                 ignored_variables=frozenset({"VENTIL_CRASH_AT"}),
-            )
+            ),
+            ahead_s=ahead_s,
         )
 
     # -- opening ---------------------------------------------------------------------
@@ -106,6 +116,10 @@ class Workshop:
     def lock(self) -> StateLock:
         """The lock of the state folder: one runner at a time."""
         return StateLock(self.settings.state_dir)
+
+    def etiquette(self, name: str) -> tuple[str, ...]:
+        """What is known of a provider's rules, each with source and date."""
+        return providers.get(name).profile.etiquette
 
     def provider_key(self, name: str) -> str:
         """The unit of politeness: the provider's name and the host it is asked at."""

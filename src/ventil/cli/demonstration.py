@@ -10,7 +10,6 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ventil.adapters.clock import SteadyClock
 from ventil.cli.console import number, say
 from ventil.cli.progress import reporter_for
 from ventil.cli.stats import summary
@@ -86,9 +85,9 @@ async def _day(place: Path, url: str, reporter: Reporter, *, ahead_s: float) -> 
             f"{provider}.cooldown": "3s",
             "run.retry_delay": "3s",
             "run.chunk_size": 20,
-        }
+        },
+        ahead_s=ahead_s,
     )
-    workshop.clock = SteadyClock(ahead_s=ahead_s)
     asked = Asked(
         catalogue="catalog.json",
         data=resources.files("ventil.sim").joinpath("data/catalog.json").read_bytes(),

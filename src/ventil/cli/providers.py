@@ -58,11 +58,9 @@ def show(
 
     Example: ventil providers show npm-downloads
     """
-    from ventil import providers
-
     workshop = open_workshop(database, config)
     data = _data(workshop, provider)
-    data["etiquette"] = list(providers.get(provider).profile.etiquette)
+    data["etiquette"] = list(workshop.etiquette(provider))
     if json:
         print_json(data)
         return 0
