@@ -70,6 +70,28 @@ class Cohort:
         return 2 * self.busy >= self.sent
 
 
+class Pool:
+    """Cohorts put together, while none of them saw a queue: a surer low quantile. Mutable."""
+
+    __slots__ = ("_size", "_times")
+
+    _MOST = 512
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._size = 0
+
+    def add(self, cohort: Cohort) -> tuple[float, float]:
+        """(value, standard error) in seconds with this cohort's members."""
+        if self._size < self._MOST:
+            self._times = sorted(self._times + cohort.times)
+            self._size += cohort.size - cohort.void
+        times, size = self._times, self._size
+        k = min(ceil(QUANTILE * size), len(times))
+        m = round(sqrt(size * QUANTILE * (1.0 - QUANTILE)))
+        return times[k - 1], times[k - 1] - times[max(0, k - 1 - m)]
+
+
 class Throughput:
     """Answers per second over the latest so many answers. Mutable."""
 

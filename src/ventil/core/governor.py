@@ -53,7 +53,7 @@ from ventil.core.learner import QuotaLearner
 from ventil.core.limit import START, AdaptiveLimit
 from ventil.core.policy import Policy, Reason
 from ventil.core.quota import Quota, QuotaImpossible, Windows
-from ventil.core.rejection import Rejections
+from ventil.core.rejection import Cause, Rejections
 from ventil.core.snapshot import VERSION, BadGovernorState, GovernorState
 from ventil.core.stall import StallWatch
 
@@ -199,6 +199,7 @@ class Governor:
         self._rejections = Rejections()
         self._learner = QuotaLearner()
         self._stall = StallWatch(now_s)
+        self._trial_of: int | None = None  # in flight of the rejection under trial
         self._drain_to: int | None = None
         self._cap_reply_s = -inf  # when the latest silent throttle was answered for
         self._cap_before: tuple[float, float] | None = None
@@ -324,6 +325,7 @@ class Governor:
             stall_s = self._stall.due(len(self._open), self._throughput(self._stall.last_s))
             if now_s >= stall_s:
                 self._breaker.open(now_s, "no answers any more", soft=True)
+                self._learner.interrupted()
                 self.changes += 1
                 shut = self._shut(now_s)
                 if shut is not None:
@@ -454,7 +456,9 @@ class Governor:
                 self._resume(permit)
             if self._adaptive:
                 self._limit.answered(cohort, now_s, time_s)
-                self._rejections.answered(permit.in_flight, self._limit.limit)
+                self._rejections.answered(permit.in_flight)
+                if self._trial_of is not None:
+                    self._try(now_s)
                 if self._learner.rate is not None:
                     self._learner.look(now_s, self._throughput(now_s))
         elif verdict is Verdict.OVERLOADED:
@@ -496,15 +500,37 @@ class Governor:
             threshold = int(min(20.0, limit.limit / 2))
         was_open = breaker.opened_s is not None
         if breaker.overloaded(now_s, permit.record, why, threshold=threshold):
+            self._learner.interrupted()
             self.changes += 1
         elif self._adaptive and not was_open:
             n = permit.in_flight
-            if self._rejections.rejected(n, limit.limit, permit.sent_s):
+            cause = self._rejections.rejected(n, permit.sent_s)
+            if cause is Cause.OURS:
                 if limit.limit <= 16:
                     limit.lower(now_s, n - 1, n - 1)
                 else:
                     limit.lower(now_s, 0.8 * min(limit.limit, n), min(n - 1, 0.95 * n))
                 self._rejections.changed(now_s)
+            elif cause is Cause.UNCLEAR and self._trial_of is None:
+                self._trial_of = n
+                limit.hold_down(0.7)
+            if self._trial_of is not None:
+                self._try(now_s)
+
+    def _try(self, now_s: float) -> None:
+        """A trial at a lower limit: are there fewer rejections? End it once that is clear."""
+        n = self._trial_of
+        if n is None:
+            return
+        cause = self._rejections.cause(n)
+        if cause is Cause.UNCLEAR:
+            return
+        self._trial_of = None
+        self._limit.hold_down(1.0)
+        if cause is Cause.OURS:
+            lower = min(n - 1, 0.95 * n)
+            self._limit.lower(now_s, lower, lower)
+            self._rejections.changed(now_s)
 
     def _throttled(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
         """A throttle is a quota, or a cap on requests in flight that answers the same way."""

@@ -32,11 +32,13 @@ class QuotaLearner:
     """
 
     __slots__ = (
-        "_at_resume",
+        "_anchor_s",
+        "_at_anchor",
         "_confident",
         "_last_look_s",
         "_last_throttle_s",
         "_look_after_s",
+        "_measured",
         "_owed_s",
         "_reset_s",
         "_resume_s",
@@ -54,8 +56,10 @@ class QuotaLearner:
         self.admitted = 0
         self.resuming = False  # a throttle is being waited out
         self._confident = False
-        self._resume_s: float | None = None
-        self._at_resume = 0
+        self._anchor_s: float | None = None  # where the running measurement began
+        self._at_anchor = 0
+        self._resume_s: float | None = None  # the latest resume
+        self._measured = 0.0  # the latest good measurement
         self._samples = 0.0  # weight that the present rate rests on
         self._steps = 0  # looks upward since the last throttle
         self._last_look_s = 0.0
@@ -70,59 +74,64 @@ class QuotaLearner:
         """The first request of all is sent."""
         if not self._started:
             self._started = True
-            self._resume_s = now_s
-            self._at_resume = self.admitted
+            self._anchor_s = now_s
+            self._at_anchor = self.admitted
 
-    def idle(self) -> None:
-        """Nothing was sent for long: the meter may be full, the last resume is worthless."""
-        self._resume_s = None
+    def interrupted(self) -> None:
+        """Something else than the quota held requests back: start measuring anew."""
+        self._anchor_s = None
 
     def throttled(self, now_s: float) -> None:
         """A new burst of throttles began."""
+        rate, resume_s = self.rate, self._resume_s
+        if rate is not None and resume_s is not None and not self.resuming:
+            soon = now_s - resume_s < max(2.0, 3.0 / rate)
+            if soon and rate > 0.5 * self._measured:
+                self.rate = 0.93 * rate
         self.resuming = True
-        if (
-            self.rate is not None
-            and self._resume_s is not None
-            and now_s - self._resume_s < 2.0
-        ):
-            self.rate *= 0.93
         self._last_throttle_s = now_s
 
     def resumed(self, sent_s: float, admitted: int) -> None:
         """The first request after a throttle was answered; it was sent at `sent_s`.
 
-        `admitted`: weight let through before it.
+        `admitted`: weight let through before it. Measured is from the anchor, an earlier
+        resume, far enough back for a good sample.
         """
         self.resuming = False
-        before_s, at = self._resume_s, self._at_resume
-        self._resume_s, self._at_resume = sent_s, admitted
-        if before_s is None:
-            return
-        span_s, count = sent_s - before_s, admitted - at
+        first, self._resume_s = self._resume_s is None, sent_s
+        self._last_look_s = self._owed_s = sent_s
+        before_s, at = self._anchor_s, self._at_anchor
+        steps, self._steps = self._steps, 0
+        span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
+        good = count >= 100 or (count >= 20 and span_s >= 5.0)
+        if before_s is None or first or good:
+            self._anchor_s, self._at_anchor = sent_s, admitted
         if span_s <= 0 or count <= 0:
             return
-        measured = count / span_s
-        if self.rate is not None and self._steps > 2:
-            measured = max(measured, 0.8 * self.rate)
-        good = count >= 100 or (count >= 20 and span_s >= 5.0)
-        if good:
-            if self.rate is None or not self._confident:
-                self.rate = USE * measured
-            else:
-                same = abs(USE * measured / self.rate - 1.0)
-                if same < 0.3 and self._samples < 300:
-                    share = count / (count + self._samples)
-                    self.rate += share * (USE * measured - self.rate)
-                else:
-                    self.rate = USE * measured
-            self._samples = min(300.0, self._samples + count)
-            self._confident = True
-        elif self.rate is None:
-            self.rate = USE * measured
-            self._confident = False
-        self._steps = 0
-        self._last_look_s = sent_s
-        self._owed_s = sent_s
+        measured = USE * count / span_s
+        rate = self.rate
+        if rate is None or not (good or self._confident):
+            self.rate = self._measured = measured
+            self._confident = good and not first
+            return
+        if not good:
+            return
+        if self._confident:
+            same = abs(measured / self._measured - 1.0) < 0.05
+            self._look_after_s = (
+                min(LONGEST_LOOK_S, 2.0 * self._look_after_s)
+                if same and steps
+                else FIRST_LOOK_S
+            )
+            measured = max(measured, 0.8 * min(rate, self._measured))
+            if same:
+                share = count / (count + self._samples)
+                measured = self._measured + share * (measured - self._measured)
+            self._samples = min(1000.0, self._samples + count) if same else float(count)
+        else:
+            self._samples = float(count)
+        self.rate = self._measured = measured
+        self._confident = True
 
     def reset_named(self, reset_s: float, waited_s: float) -> None:
         """A throttle named a reset. Two of them a usual window apart tell a fixed window."""
@@ -139,12 +148,12 @@ class QuotaLearner:
 
     def left(self, now_s: float) -> float:
         """What is surely left of the running window, 0.0 when no window is known."""
-        if self._window is None or self._resume_s is None:
+        if self._window is None or self._anchor_s is None:
             return 0.0
         limit, window_s = self._window
-        if now_s > self._resume_s + window_s - 1.0:
+        if now_s > self._anchor_s + window_s - 1.0:
             return 0.0
-        return 0.97 * limit - (self.admitted - self._at_resume)
+        return 0.97 * limit - (self.admitted - self._at_anchor)
 
     def due(self, now_s: float, pending: int) -> float:
         """When the next request may go by the learned rate: `now_s` or later.
@@ -156,15 +165,15 @@ class QuotaLearner:
             return now_s
         if self._window is not None and self.left(now_s) >= pending:
             return now_s
-        burst_s = max(2.0 / rate, 0.2)
-        return max(now_s, self._owed_s - burst_s + 1.0 / rate)
+        return max(now_s, self._owed_s - max(0.25 / rate, 0.2))
 
     def take(self, now_s: float, weight: int) -> None:
         """`weight` is sent."""
         self.admitted += weight
         rate = self.rate
         if rate is not None:
-            self._owed_s = max(self._owed_s, now_s) + weight / rate
+            late_s = max(0.25 / rate, 0.2)
+            self._owed_s = max(self._owed_s, now_s - late_s) + weight / rate
 
     def look(self, now_s: float, throughput: float) -> None:
         """Raise the rate a little when it has held for a while and is in use."""
@@ -177,7 +186,7 @@ class QuotaLearner:
             self._confident = False
             self._samples = 0.0
             return
-        after_s, step_s = (FIRST_LOOK_S, STEP_S) if self._confident else (2.0, 2.0)
+        after_s, step_s = (self._look_after_s, STEP_S) if self._confident else (2.0, 2.0)
         if quiet_s < after_s or now_s - self._last_look_s < step_s:
             return
         if throughput < 0.7 * rate:
@@ -194,6 +203,7 @@ class QuotaLearner:
         if state.rate is not None and 0 < state.rate < 1e6:
             self.rate = state.rate
             self._confident = state.confident
+            self._measured = state.rate
             self._samples = 100.0
             self._last_throttle_s = min(state.last_throttle_s + shift_s, now_s)
             self._last_look_s = now_s

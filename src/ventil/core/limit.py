@@ -26,9 +26,9 @@ Three things keep the floor honest:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, hypot
 
-from ventil.core.cohort import Cohort, Throughput
+from ventil.core.cohort import Cohort, Pool, Throughput
 
 START = 4.0
 DIP_EVERY_S = 30.0
@@ -38,6 +38,20 @@ RELAX_EVERY_S = 10.0
 _MOST_COHORTS = 8
 
 
+@dataclass(slots=True)
+class Reference:
+    """Where the limit, the queue and the delay stood when a large queue was first seen.
+
+    `seen` cohorts since then, at lower limits, had the mean value `value_s`.
+    """
+
+    limit: float
+    queue: float
+    delay_s: float
+    seen: int = 0
+    value_s: float = 0.0
+
+
 class AdaptiveLimit:
     """Mutable; told of sends and answers by the governor.
 
@@ -45,15 +59,18 @@ class AdaptiveLimit:
     """
 
     __slots__ = (
+        "_base_error_s",
         "_bumps",
         "_busy_from",
         "_cohorts",
         "_filling",
         "_floor",
         "_growth",
+        "_held",
         "_hint_only",
         "_most",
         "_next_dip_s",
+        "_pool",
         "_ref",
         "_relax_s",
         "_skip",
@@ -88,12 +105,15 @@ class AdaptiveLimit:
         self._next_dip_s = 0.0
         self._growth = 0.05
         self._hint_only = False
-        self._ref: tuple[float, float] | None = None
+        self._ref: Reference | None = None
+        self._pool = Pool()
+        self._base_error_s = 0.0
         self._skip = 0
         self._relax_s = 0.0
         self._bumps = 0
         self._cohorts: list[Cohort] = []
         self._filling: Cohort | None = None
+        self._held = 1.0
         self.whole = 1
         self._busy_from = 1.0
         self._apply()
@@ -107,11 +127,11 @@ class AdaptiveLimit:
             return None
         cohort = self._filling
         if cohort is None:
+            if len(self._cohorts) >= _MOST_COHORTS:
+                return None
             size = int(min(max(0.75 * self.limit, 12.0), 64.0))
             cohort = self._filling = Cohort(size, now_s)
             self._cohorts.append(cohort)
-            if len(self._cohorts) > _MOST_COHORTS:
-                self._cohorts.pop(0).closed = True
         cohort.sent += 1
         cohort.last_sent_s = now_s
         if in_flight >= self._busy_from:
@@ -163,7 +183,8 @@ class AdaptiveLimit:
         if self.dip_share < 1.0:
             self._judge_dip(now_s, value_s, delay_s, rate)
         elif self.startup:
-            self._judge_startup(now_s, cohort, value_s, queue, target, low + noise)
+            error = rate * hypot(error_s, self._base_error_s)
+            self._judge_startup(now_s, cohort, queue, target, low + error)
         else:
             self._judge_steady(
                 now_s, cohort, value_s, delay_s, queue, (target, low, high), rate
@@ -173,21 +194,16 @@ class AdaptiveLimit:
         self,
         now_s: float,
         cohort: Cohort,
-        value_s: float,
         queue: float,
         target: float,
         noisy: float,
     ) -> None:
         limit = self.limit
-        base_s = self.base_s or value_s
         if queue > max(3.0, 0.15 * limit, noisy):
             self._steady(now_s)
             self._set(max(2.0, limit / 2, limit - queue + target))
             return
-        if limit <= 8:
-            self.base_s = base_s + 0.3 * (value_s - base_s)
-        elif value_s < base_s:
-            self.base_s = base_s + 0.2 * (value_s - base_s)
+        self.base_s, self._base_error_s = self._pool.add(cohort)
         if not cohort.limit_bound:
             return
         top = min(self.ssthresh, self.ceiling)
@@ -210,17 +226,27 @@ class AdaptiveLimit:
         base_s = self.base_s or value_s
         sigma_s = self.sigma_s
         if queue > high:
-            ref = self._ref
-            if ref is None or not 0.8 * ref[0] <= delay_s <= 1.25 * ref[0]:
-                ref = self._ref = (delay_s, limit)
             self._growth = 0.05
-            if limit <= 0.6 * ref[1]:
-                self.base_s = value_s
-                self._ref = None
-                self._set(max(limit, 0.95 * ref[1]))
-            else:
-                self._set(limit - min(0.3 * limit, queue - target))
+            ref = self._ref
+            if ref is None or delay_s > 1.5 * ref.delay_s:
+                ref = self._ref = Reference(limit, queue, delay_s)
+            elif limit < ref.limit:
+                ref.seen += 1
+                ref.value_s += (value_s - ref.value_s) / ref.seen
+                fell = ref.value_s - base_s < 0.5 * ref.delay_s
+                if fell:
+                    ref = self._ref = Reference(limit, queue, delay_s)
+                elif ref.seen >= 2 and limit <= max(
+                    ref.limit - 1.5 * ref.queue, 0.6 * ref.limit
+                ):
+                    self.base_s = ref.value_s
+                    self._ref = None
+                    self._growth = 0.25
+                    self._set(max(limit, 0.95 * ref.limit))
+                    return
+            self._set(limit - min(0.3 * limit, queue - target))
             return
+        self._ref = None
         self.good += (0.1 if self.good else 1.0) * (limit - self.good)
         if queue < low and cohort.limit_bound:
             if limit > self.ceiling - 0.5 and now_s >= self._relax_s:
@@ -282,6 +308,12 @@ class AdaptiveLimit:
             self._steady(now_s)
         self._set(min(self.limit, limit))
 
+    def hold_down(self, share: float) -> None:
+        """Use only this share of the limit, until told 1.0."""
+        self._held = share
+        self._clear()
+        self._apply()
+
     def undo_lower(self, limit: float, ceiling: float) -> None:
         """The refusals were about something else: back to where it was."""
         self.ceiling = ceiling
@@ -297,6 +329,7 @@ class AdaptiveLimit:
     def restart(self, limit: float, ssthresh: float) -> None:
         """Begin again from `limit`, doubling up to `ssthresh`: after an outage."""
         self.startup = True
+        self._pool = Pool()
         self.ssthresh = max(self._floor, ssthresh)
         self.dip_share = 1.0
         self.throughput.forget()
@@ -317,7 +350,8 @@ class AdaptiveLimit:
         self._filling = None
 
     def _apply(self) -> None:
-        self.whole = max(int(self._floor), 1, floor(self.limit * self.dip_share))
+        share = min(self.dip_share, self._held)
+        self.whole = max(int(self._floor), 1, floor(self.limit * share))
         self._busy_from = 0.85 * self.whole
 
     def restore(self, state: LimitState, *, age_s: float) -> None:
