@@ -31,7 +31,7 @@ bench: $(VENV)/.dev ## measure; see bench/
 	$(BIN)/python -m bench
 
 lab: $(VENV)/.dev ## measure the governor against simulated providers
-	$(BIN)/python -m bench.lab
+	$(BIN)/python -m ventil.sim.lab
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
@@ -49,7 +49,7 @@ lock: ## resolve the requirements anew
 		--group dev --constraint requirements.txt --output-file requirements-dev.txt
 
 clean: ## remove what make made; the state in .ventil stays
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) ventil-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is younger than the requirements it was made from. Nothing is resolved, built
