@@ -515,6 +515,32 @@ def test_an_answer_says_whose_and_of_which_days_it_is(
         assert said in sample.detail
 
 
+@pytest.mark.parametrize("digits", [20, 400, 4_300, 50_000])
+def test_a_number_of_thousands_of_digits_is_no_trouble(digits: int) -> None:
+    """Python refuses to print such a number; the record failed all the same."""
+    body = json.dumps(entry("tiny-lib", 7)).replace("7", "7" * digits, 1).encode()
+    assert one(Response(200, JSON, body)).status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("http://169.254.169.254/latest?token=secret", "redirects to 169.254.169.254, which"),
+        ("/elsewhere", "unexpected status 302"),
+        ("http://[", "unexpected status 302"),
+        ("", "unexpected status 302"),
+    ],
+)
+def test_a_redirect_is_not_followed_and_named(location: str, said: str) -> None:
+    """By its host only: the rest may hold a secret."""
+    reply = Response(302, {"location": location}, b"")
+    assert judge(Request("/x"), reply, 0.0).verdict is Verdict.OVERLOADED
+    sample = one(reply)
+    assert sample.status is Status.FAILED
+    assert said in sample.detail
+    assert "secret" not in sample.detail
+
+
 @pytest.mark.parametrize("body", [{}, {"hello": 1}, {"tiny-lib": 7}, {"tiny-lib": []}])
 def test_json_of_another_shape_is_no_number(body: Any) -> None:
     """The record failed."""

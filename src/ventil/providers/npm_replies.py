@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -91,7 +92,9 @@ def trouble_of(reply: Reply) -> Trouble | None:
     if status in (400, 422):
         scoped = said is not None and "scoped packages are not" in said
         return Trouble(Why.SCOPED_IN_BULK if scoped else Why.BAD_REQUEST, detail)
-    return Trouble(Why.GARBLED if status < 400 else Why.DENIED, detail)
+    if status < 400:
+        return Trouble(Why.GARBLED, _elsewhere(status, reply.headers.get("location", "")))
+    return Trouble(Why.DENIED, detail)
 
 
 def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
@@ -217,6 +220,16 @@ def _form(body: bytes) -> str:
     return "no JSON" if _decode(body) is _NOT_JSON else "other JSON"
 
 
+def _elsewhere(status: int, location: str) -> str:
+    """A 2xx or 3xx that is no answer; of a redirect only the host, which holds no secret."""
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        host = None
+    to = f": redirects to {plain(host)}, which is not followed" if host else ""
+    return f"unexpected status {status}{to}"
+
+
 def _error_text(decoded: Any) -> str | None:
     error = decoded.get("error") if type(decoded) is dict else None
     return error if type(error) is str else None
@@ -232,4 +245,6 @@ def plain(text: str, limit: int = 120) -> str:
 def _say(value: Any) -> str:
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
-    return plain(repr(value), 40)
+    if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+        return "a number beyond all bounds"  # repr refuses thousands of digits
+    return plain(repr(value[:80] if isinstance(value, str) else value), 40)
