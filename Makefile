@@ -6,7 +6,7 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format bench lab docs lock clean python
+.PHONY: help demo test lint format bench lab docs picture lock clean python
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -36,6 +36,9 @@ lab: $(VENV)/.dev ## measure the governor against simulated providers
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
 	$(BIN)/python scripts/cli_reference.py
+
+picture: $(VENV)/.dev ## draw docs/demo.svg anew
+	$(BIN)/python scripts/demo_picture.py
 
 # Pins with hashes, for every platform and Python at once. Needs uv.
 lock: ## resolve the requirements anew

@@ -297,7 +297,7 @@ def summary(result: Result) -> str:
         lines.append(f"{number(counts.records)} records: {', '.join(parts)}")
         waits = run.tallies.get("waits_s", {})
         longest = sorted(waits.items(), key=lambda item: -item[1])[:3]
-        waited = ", ".join(f"{reason} {about(s)}" for reason, s in longest if s >= 0.05)
+        waited = ", ".join(f"{reason} {about(s)}" for reason, s in longest if s >= 0.5)
         requests = run.tallies.get("requests", {})
         if requests.get("sent"):
             sent = f"{number(requests['sent'])} requests"
