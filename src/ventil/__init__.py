@@ -1,2 +1,3 @@
 """Ventil: a valve for APIs you do not own."""
+
 __version__ = "0.1.0"
