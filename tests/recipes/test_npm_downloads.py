@@ -496,7 +496,6 @@ def test_only_a_whole_number_is_a_count(number: Any, bulk: bool) -> None:
     [
         ({"package": "other"}, "another package"),
         ({"package": "Tiny-Lib"}, "another package"),
-        ({"package": None}, "whole registry"),
         ({"package": 7}, "another package"),
         ({"start": None}, "no interval"),
         ({"end": "2026-11-31"}, "no interval"),
@@ -507,12 +506,30 @@ def test_only_a_whole_number_is_a_count(number: Any, bulk: bool) -> None:
 def test_an_answer_says_whose_and_of_which_days_it_is(
     change: dict[str, Any], said: str
 ) -> None:
-    """Without a name it may be the whole registry's total."""
+    """One about another package or about no days is not taken."""
     body = {key: value for key, value in (entry("tiny-lib") | change).items() if value}
     for reply in (ok(body), ok({"tiny-lib": body})):
         sample = one(reply)
         assert (sample.status, sample.value) == (Status.FAILED, None)
         assert said in sample.detail
+
+
+def test_the_whole_registrys_total_is_never_a_packages_number() -> None:
+    """It is what a path that collapsed gets: the same shape, but for the name."""
+    total = {"downloads": 9_876_543_210, "start": START, "end": END}
+    driven = run(["tiny-lib"], ok(total))
+    assert (only(driven).status, only(driven).value) == (Status.FAILED, None)
+    assert "total" in only(driven).detail
+    assert judge(Request("/x"), ok(total), 0.0).verdict is Verdict.OVERLOADED
+    assert {s.value for s in run(["a", "b"], ok(total)).samples} == {None}
+
+
+def test_in_a_keyed_answer_the_key_is_a_name() -> None:
+    """An entry need not say again whose it is, but must not say another."""
+    unnamed = {"downloads": 5, "start": START, "end": END}
+    samples = run(["a", "b"], ok({"a": unnamed, "b": unnamed | {"package": "a"}})).by_key
+    assert samples["a"].value == 5
+    assert samples["b"].status is Status.FAILED
 
 
 @pytest.mark.parametrize("digits", [20, 400, 4_300, 50_000])

@@ -116,9 +116,13 @@ def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
     if type(answer) is not dict or type(answer.get("error")) is str:
         return _not_an_answer(body, answer)
     if type(answer.get("start")) is str or type(answer.get("downloads")) is int:
+        package = answer.get("package")
+        if package is None:
+            return Trouble(
+                Why.GARBLED, "an answer without a name: perhaps the registry's total"
+            )
         if len(keys) == 1:
             return {keys[0]: answer}
-        package = answer.get("package")
         return {package: answer} if type(package) is str else {}
     return answer
 
@@ -154,10 +158,8 @@ def days_of(entry: Any, key: str) -> dict[str, int] | str:
 def _covered(entry: Any, key: str) -> Interval | str:
     if type(entry) is not dict:
         return f"garbled answer: {_say(entry)} in place of the numbers"
-    package = entry.get("package")
+    package = entry.get("package", key)  # in a keyed answer its key is a name, too
     if package != key:
-        if package is None:
-            return "an answer that names no package: perhaps the whole registry's total"
         return f"an answer about another package: {_say(package)}"
     start, end = entry.get("start"), entry.get("end")
     if type(start) is str and type(end) is str:
