@@ -53,7 +53,7 @@ lock: ## resolve the requirements anew
 
 clean: ## remove what make made; the state in .ventil stays
 	rm -rf $(VENV) ventil-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is younger than the requirements it was made from. Nothing is resolved, built
 # in isolation or taken without its hash.
