@@ -8,6 +8,8 @@ the caller says where it pointed. Cookies are not kept, `.netrc` is not read.
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 import urllib.request
 import zlib
@@ -17,10 +19,13 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from ventil.adapters.connections import Connections
 from ventil.core.exchange import Fault, FaultKind, Reply, Request, Response
 
 _ACCEPTED: Final = "gzip, deflate"
 _READ: Final = 64 * 1024
+_CONNECT_S: Final = 10.0
+"""Seconds for TCP and TLS to be set up, however long the answer may take afterwards."""
 
 
 class HttpTransport:
@@ -36,7 +41,9 @@ class HttpTransport:
     ) -> None:
         self._base = base_url.rstrip("/")
         self._timeout_s = timeout_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout_s, sock_connect=min(_CONNECT_S, timeout_s)
+        )
         self._connections = connections
         self._headers = {
             "User-Agent": user_agent,
@@ -44,12 +51,13 @@ class HttpTransport:
             "Accept-Encoding": _ACCEPTED,
         }
         self._proxy = _proxy_for(self._base)
+        self._peer = _peer(self._base, self._proxy)
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=Connections(
                     limit=self._connections, limit_per_host=0, ttl_dns_cache=300
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -65,7 +73,12 @@ class HttpTransport:
         return self._session
 
     async def send(self, request: Request) -> Reply:
-        """One exchange. Whatever the network does becomes a `Fault`."""
+        """One exchange. Whatever the network does becomes a `Fault`.
+
+        Raises ValueError for a target that is not a path: it could name another host.
+        """
+        if not request.target.startswith("/"):
+            raise ValueError(f"the target {request.target[:60]!r} does not begin with /")
         try:
             async with self._open().request(
                 request.method,
@@ -81,10 +94,12 @@ class HttpTransport:
                     return body
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, headers, body)
+        except aiohttp.ConnectionTimeoutError:
+            return Fault(FaultKind.CONNECT, f"{self._peer} did not accept a connection in time")
         except TimeoutError:
             return Fault(FaultKind.TIMEOUT, f"no complete answer within {self._timeout_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _fault(error, urlsplit(self._base).netloc)
+            return _fault(error, urlsplit(self._base).netloc, self._peer)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -110,9 +125,14 @@ async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
     if declared is not None and declared > bound:
         return _too_large(bound)
     parts: list[bytes] = []
-    size = 0
+    size = packed = 0
     async for data in answer.content.iter_chunked(_READ):
         if decoder is not None:
+            packed += len(data)
+            if packed > bound:  # it may unpack to nothing at all
+                return _too_large(bound)
+            if decoder.eof:
+                return Fault(FaultKind.ENCODING, f"more bytes follow the {encoding} body")
             try:
                 data = decoder.decompress(data, bound - size + 1)
             except zlib.error:
@@ -124,8 +144,10 @@ async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
     if decoder is not None:
         if decoder.unconsumed_tail:
             return _too_large(bound)
-        if parts and not decoder.eof:
+        if packed and not decoder.eof:
             return Fault(FaultKind.BROKEN, f"the {encoding} body was cut off")
+        if decoder.unused_data:
+            return Fault(FaultKind.ENCODING, f"more bytes follow the {encoding} body")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -133,14 +155,17 @@ def _too_large(bound: int) -> Fault:
     return Fault(FaultKind.TOO_LARGE, f"the body is larger than {bound // 1024} KiB")
 
 
-def _fault(error: Exception, host: str) -> Fault:
-    """Name what happened; the order is from the special to the general."""
+def _fault(error: Exception, host: str, peer: str) -> Fault:
+    """Name what happened; the order is from the special to the general.
+
+    `peer` is whom we connect to: the host, or the proxy before it.
+    """
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Fault(FaultKind.DNS, f"the host name {host} does not resolve")
+        return Fault(FaultKind.DNS, f"the host name {peer} does not resolve")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Fault(FaultKind.TLS, f"no TLS connection to {host}: {_words(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Fault(FaultKind.CONNECT, f"cannot connect to {host}: {_words(error.os_error)}")
+        return Fault(FaultKind.CONNECT, f"cannot connect to {peer}: {_words(error.os_error)}")
     if isinstance(error, aiohttp.ClientPayloadError):
         return Fault(FaultKind.BROKEN, "the answer was cut off")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
@@ -151,8 +176,25 @@ def _fault(error: Exception, host: str) -> Fault:
 
 
 def _words(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).split("\n", 1)[0][:200]
+    """The system's words for an error number, or the error's own; one printable line."""
+    number = getattr(error, "errno", None)
+    text = getattr(error, "strerror", None) or str(error)
+    # OpenSSL counts its reasons in the field that holds the system's error numbers.
+    if isinstance(number, int) and number in errno.errorcode and not _is_tls(error):
+        text = os.strerror(number)
+    line = (text or type(error).__name__).split("\n", 1)[0][:200]
+    return "".join(c if c.isprintable() else " " for c in line)
+
+
+def _is_tls(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError)
+
+
+def _peer(base_url: str, proxy: str | None) -> str:
+    """Whom we connect to, for messages: no user, no password."""
+    if proxy is None:
+        return urlsplit(base_url).netloc
+    return f"the proxy {urlsplit(proxy).netloc.rpartition('@')[2]}"
 
 
 def _proxy_for(base_url: str) -> str | None:
