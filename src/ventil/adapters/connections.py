@@ -29,8 +29,8 @@ class Connections(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        loop = asyncio.get_running_loop()
-        self._factory = functools.partial[ResponseHandler](_Protocol, loop=loop)
+        protocol: type[ResponseHandler] = _Protocol
+        self._factory = functools.partial(protocol, loop=asyncio.get_running_loop())
         self._used: WeakSet[ResponseHandler] = WeakSet()
 
     async def connect(
