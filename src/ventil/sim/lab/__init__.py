@@ -15,7 +15,7 @@ queues, no other tenants, refusals are free, no cost of connections.
 """
 
 from ventil.sim.lab.client import Baseline, Client
-from ventil.sim.lab.clients import CLIENTS, run
+from ventil.sim.lab.clients import CLIENTS, run, scenario
 from ventil.sim.lab.governed import Governed
 from ventil.sim.lab.provider import (
     CapacityDrop,
@@ -29,7 +29,7 @@ from ventil.sim.lab.provider import (
 )
 from ventil.sim.lab.quotas import FixedWindow, SlidingLog, TokenBucket
 from ventil.sim.lab.race import Deadlock, Moment, Result, Scenario
-from ventil.sim.lab.scenarios import SCENARIOS, scenario
+from ventil.sim.lab.scenarios import SCENARIOS
 
 __all__ = [
     "CLIENTS",

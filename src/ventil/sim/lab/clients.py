@@ -13,10 +13,11 @@ from ventil.sim.lab.baselines import (
     Rule2019,
     Vegas,
 )
+from ventil.sim.lab.chance import random_scenario
 from ventil.sim.lab.governed import Governed
 from ventil.sim.lab.race import GIVE_UP, Result, Scenario
 from ventil.sim.lab.race import run as _run
-from ventil.sim.lab.scenarios import scenario as _scenario
+from ventil.sim.lab.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,20 @@ CLIENTS: dict[str, Callable[[int], Client]] = {
 """Makers by name; each takes a seed."""
 
 
+def scenario(name: str) -> Scenario:
+    """The scenario called `name`: "S2", or "R1007" for random provider 1007.
+
+    Raises KeyError naming those there are.
+    """
+    if name in SCENARIOS:
+        return SCENARIOS[name]
+    if name[:1] == "R" and name[1:].isdigit():
+        return random_scenario(int(name[1:]))
+    raise KeyError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)} and R0, R1...")
+
+
 def run(
-    scenario: str | Scenario,
+    what: str | Scenario,
     client: str | Callable[[int], Client] = "ventil",
     *,
     seed: int = 0,
@@ -48,10 +61,10 @@ def run(
 
     `client` is one of `CLIENTS` or a maker of your own. Raises KeyError for unknown names.
     """
-    if isinstance(scenario, str):
-        scenario = _scenario(scenario)
+    if isinstance(what, str):
+        what = scenario(what)
     if isinstance(client, str):
         name, maker = client, CLIENTS[client]
     else:
         name, maker = getattr(client, "__name__", "client"), client
-    return _run(scenario, maker, name=name, seed=seed, trace=trace, give_up=give_up)
+    return _run(what, maker, name=name, seed=seed, trace=trace, give_up=give_up)

@@ -147,11 +147,3 @@ _ALL = (
 
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 """By name, in the order of the table."""
-
-
-def scenario(name: str) -> Scenario:
-    """The scenario called `name` ("S2"). Raises KeyError naming those there are."""
-    try:
-        return SCENARIOS[name.upper()]
-    except KeyError:
-        raise KeyError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)}") from None
