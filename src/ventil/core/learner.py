@@ -40,6 +40,7 @@ class QuotaLearner:
         "_look_after_s",
         "_measured",
         "_owed_s",
+        "_rate_at_anchor",
         "_reset_s",
         "_resume_s",
         "_samples",
@@ -59,6 +60,7 @@ class QuotaLearner:
         self._anchor_s: float | None = None  # where the running measurement began
         self._at_anchor = 0
         self._resume_s: float | None = None  # the latest resume
+        self._rate_at_anchor = 0.0
         self._measured = 0.0  # the latest good measurement
         self._samples = 0.0  # weight that the present rate rests on
         self._steps = 0  # looks upward since the last throttle
@@ -84,9 +86,9 @@ class QuotaLearner:
     def throttled(self, now_s: float) -> None:
         """A new burst of throttles began."""
         rate, resume_s = self.rate, self._resume_s
-        if rate is not None and resume_s is not None and not self.resuming:
+        if rate is not None and resume_s is not None and self._confident:
             soon = now_s - resume_s < max(2.0, 3.0 / rate)
-            if soon and rate > 0.5 * self._measured:
+            if soon and not self.resuming and self._measured * 0.5 < rate <= self._measured:
                 self.rate = 0.93 * rate
         self.resuming = True
         self._last_throttle_s = now_s
@@ -95,23 +97,26 @@ class QuotaLearner:
         """The first request after a throttle was answered; it was sent at `sent_s`.
 
         `admitted`: weight let through before it. Measured is from the anchor, an earlier
-        resume, far enough back for a good sample.
+        resume, far enough back for a good sample. When the rate was raised since then, the
+        sample would only tell our own pace: then measure anew at the raised rate.
         """
         self.resuming = False
         first, self._resume_s = self._resume_s is None, sent_s
         self._last_look_s = self._owed_s = sent_s
+        self._steps = 0
         before_s, at = self._anchor_s, self._at_anchor
-        steps, self._steps = self._steps, 0
         span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
         good = count >= 100 or (count >= 20 and span_s >= 5.0)
-        if before_s is None or first or good:
+        rate = self.rate
+        raised = rate is not None and not first and rate > 1.03 * self._rate_at_anchor
+        if before_s is None or first or good or raised:
             self._anchor_s, self._at_anchor = sent_s, admitted
-        if span_s <= 0 or count <= 0:
+        if raised or span_s <= 0 or count <= 0:
+            self._rate_at_anchor = rate or 0.0
             return
         measured = USE * count / span_s
-        rate = self.rate
-        if rate is None or not (good or self._confident):
-            self.rate = self._measured = measured
+        if rate is None:
+            self.rate = self._measured = self._rate_at_anchor = measured
             self._confident = good and not first
             return
         if not good:
@@ -119,18 +124,18 @@ class QuotaLearner:
         if self._confident:
             same = abs(measured / self._measured - 1.0) < 0.05
             self._look_after_s = (
-                min(LONGEST_LOOK_S, 2.0 * self._look_after_s)
-                if same and steps
-                else FIRST_LOOK_S
+                min(LONGEST_LOOK_S, 2.0 * self._look_after_s) if same else FIRST_LOOK_S
             )
-            measured = max(measured, 0.8 * min(rate, self._measured))
             if same:
                 share = count / (count + self._samples)
                 measured = self._measured + share * (measured - self._measured)
-            self._samples = min(1000.0, self._samples + count) if same else float(count)
+                self._samples = min(1000.0, self._samples + count)
+            else:
+                measured = max(measured, 0.8 * min(rate, self._measured))
+                self._samples = float(count)
         else:
             self._samples = float(count)
-        self.rate = self._measured = measured
+        self.rate = self._measured = self._rate_at_anchor = measured
         self._confident = True
 
     def reset_named(self, reset_s: float, waited_s: float) -> None:
@@ -203,7 +208,7 @@ class QuotaLearner:
         if state.rate is not None and 0 < state.rate < 1e6:
             self.rate = state.rate
             self._confident = state.confident
-            self._measured = state.rate
+            self._measured = self._rate_at_anchor = state.rate
             self._samples = 100.0
             self._last_throttle_s = min(state.last_throttle_s + shift_s, now_s)
             self._last_look_s = now_s
