@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -74,6 +75,7 @@ def parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
         yield keys[at : at + _PART]
 
 
+@lru_cache(maxsize=256)
 def days(interval: Interval | None) -> tuple[str | None, str | None]:
     """An interval as two ISO dates."""
     if interval is None:
@@ -81,8 +83,12 @@ def days(interval: Interval | None) -> tuple[str | None, str | None]:
     return interval.start.isoformat(), interval.end.isoformat()
 
 
+@lru_cache(maxsize=256)
 def interval(start: str | None, end: str | None) -> Interval | None:
-    """Two ISO dates as an interval; None when there is none."""
+    """Two ISO dates as an interval; None when there is none.
+
+    Cached: the samples of a run cover the same few intervals.
+    """
     if start is None or end is None:
         return None
     return Interval(dt.date.fromisoformat(start), dt.date.fromisoformat(end))

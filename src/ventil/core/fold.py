@@ -6,7 +6,8 @@ counting does not depend on the order in which records arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from ventil.core.model import Good, Interval, Sample, Status
@@ -91,11 +92,13 @@ class Counts:
 
 def count(published: Iterable[Published], *, settled_before: int = 0) -> Counts:
     """Count what is published, in any order."""
-    numbers = dict.fromkeys(Status, 0)
-    for one in published:
-        numbers[one.status] += 1
+    return counted(Counter(one.status for one in published), settled_before=settled_before)
+
+
+def counted(statuses: Mapping[Status, int], *, settled_before: int = 0) -> Counts:
+    """The counts of records that are counted by status already."""
     return Counts(
-        records=sum(numbers.values()),
+        records=sum(statuses.values()),
         settled_before=settled_before,
-        **{status.value: number for status, number in numbers.items()},
+        **{status.value: number for status, number in statuses.items()},
     )

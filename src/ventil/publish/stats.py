@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ventil.core.fold import Counts, Published, count
+from ventil.core.fold import Counts, Published, counted
 from ventil.core.model import Interval, Status
 from ventil.crashpoint import crashpoint
 from ventil.errors import OutputError, PublishError
@@ -75,14 +75,13 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
     *records* come in the order of the catalogue, once each.
     """
     output = Path(os.path.realpath(output))  # through a link, not over it
-    counts = Counts(settled_before=heading.settled_before)
+    statuses: Counter[Status] = Counter()
     doubtful: list[Published] = []
     intervals: Counter[Interval] = Counter()
 
     def numbers() -> Iterator[tuple[str, int]]:
-        nonlocal counts
         for record in records:
-            counts = counts + count((record,))
+            statuses[record.status] += 1
             if record.status is not Status.OK:
                 doubtful.append(record)
             elif record.interval is not None:
@@ -94,6 +93,7 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
     with _replacing(output) as file:
         _write_stats(file, numbers(), heading)
     crashpoint("artefact.renamed")
+    counts = counted(statuses, settled_before=heading.settled_before)
     interval = intervals.most_common(1)[0][0] if intervals else heading.interval
     with _replacing(report_path(output)) as file:
         report = _report(heading, counts, interval, doubtful)
