@@ -12,7 +12,13 @@ from packageurl import PackageURL
 from ventil.errors import SourceError
 from ventil.providers.npm_names import name_fault
 from ventil.sources import Catalogue, read_catalogue
-from ventil.sources.catalogue import _USUAL_URL, _package_url
+from ventil.sources.catalogue import (
+    _USUAL_URL,
+    _collect,
+    _from_hub,
+    _from_json,
+    _package_url,
+)
 
 part = st.text("ab1-._", min_size=1, max_size=4)
 names = part | st.builds("@{}/{}".format, part, part)
@@ -95,6 +101,24 @@ def test_any_text(parts: list[str], name: str) -> None:
 def test_any_json(value: Any) -> None:
     """And for any JSON."""
     check(read(json.dumps(value).encode()))
+
+
+entries = st.dictionaries(st.sampled_from(["name", "a", "packages"]), values, max_size=3)
+
+
+@given(
+    st.lists(names.map(lambda name: {"name": name}) | entries, max_size=8),
+    st.dictionaries(st.sampled_from(["updated", "name"]), values, max_size=2),
+)
+def test_the_short_way_through_a_hubs_catalogue_changes_nothing(
+    packages: list[Any], others: dict[str, Any]
+) -> None:
+    """Names taken out at once, or everything read first: the same catalogue."""
+    data = json.dumps({"packages": packages} | others).encode()
+    short = _from_hub(data, "list")
+    if short is not None:
+        long = _from_json(json.loads(data), "list")
+        assert _collect(short, name_fault, "npm") == _collect(long, name_fault, "npm")
 
 
 @given(st.lists(names, min_size=1, max_size=30))

@@ -2,7 +2,8 @@
 
 What stands here was observed, not promised: the API's page (npm/registry,
 docs/download-counts.md, read 2026-11) knows nothing of throttles, pages of HTML or clipped
-answers. A number is taken from an answer that says whose it is and which days it covers,
+answers. An unknown package is 404 `{"error":"package NAME not found"}` (a body recorded on
+2024-09-01 stands in client-zone/base, README.md). A number is taken from an answer that says whose it is and which days it covers,
 and from no other.
 """
 
