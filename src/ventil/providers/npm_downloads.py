@@ -18,8 +18,11 @@ How the recipe deals with what is not on that page:
 - *Unknown* is a single 404 with npm's JSON, or null in bulk. A 404 of HTML says nothing of
   a package, and a name missing from a bulk answer was not answered.
 - *Zeros lie.* Days that have not settled yet read 0, package by package (react read 0 on
-  2026-09-03, 09-07 and 09-08). A zero is held against the last good value; a recent single
-  day without one costs a second request, over the days before.
+  2026-09-03, 09-07 and 09-08), and a `point` over several days is a sum that hides them. So
+  a recent period of several days is asked as a `range`, at the same number of requests,
+  and a last day of 0 among days that are clearly not zero is not believed. A whole period
+  of zeros is held against the last good value; where there is none yet, a second request
+  looks at the days before.
 - *Intervals* are compared with what was asked: see `ventil.core.period`.
 """
 
@@ -68,8 +71,11 @@ BELIEVE_AFTER_DAYS = 28
 UNSETTLED_DAYS = 3
 """A single day this near to today may still read zero because it has not settled."""
 
+CLEARLY_USED = 50
+"""A usual day above which a last day of 0 is doubted: what npm itself calls signal (2014)."""
+
 PAST_DAYS = 8
-"""Days looked back over for a doubtful zero: its own and one of each weekday before."""
+"""Days looked back over for a doubtful zero: its first and one of each weekday before."""
 
 CANARY_AFTER = 3
 GIVE_UP_AFTER = 8
@@ -173,7 +179,14 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
             askable.append(key)
         else:
             done.append(Sample(key, Status.FAILED, detail=f"not asked: the name {fault}"))
-    zeros: dict[dt.date, dict[str, Sample]] = {}
+    zeros: dict[Interval, dict[str, Sample]] = {}
+    unserved: list[str] = []
+
+    def look_at_days(key: str, entry: Any) -> Sample | None:
+        if isinstance(entry, Trouble) and entry.why is Why.NOT_SERVED:
+            unserved.append(key)
+            return None
+        return first_look(key, entry)
 
     def first_look(key: str, entry: Any) -> Sample | None:
         sample = _sample(key, entry, period)
@@ -185,21 +198,24 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
             return _doubted(sample, _doubt(last, zero))
         if not _may_be_unsettled(zero, period.today):
             return sample
-        zeros.setdefault(zero.end, {})[key] = sample
+        zeros.setdefault(zero, {})[key] = sample
         return None
 
     bulk = period.interval.days <= BULK_DAYS
+    if _may_be_unsettled(period.interval, period.today) and period.interval.days > 1:
+        done += yield from _ask("range", period.name, askable, look_at_days, bulk=bulk)
+        askable = unserved  # by a mirror or a stand-in that knows only sums
     done += yield from _ask("point", period.name, askable, first_look, bulk=bulk)
-    for day, held in zeros.items():
+    for zero, held in zeros.items():
 
         def second_look(
-            key: str, entry: Any, day: dt.date = day, held: Mapping[str, Sample] = held
+            key: str, entry: Any, zero: Interval = zero, held: Mapping[str, Sample] = held
         ) -> Sample:
-            return _doubted(held[key], _past_doubt(entry, key, day))
+            return _doubted(held[key], _past_doubt(entry, key, zero))
 
         if done:
             yield Known(done)
-        past = Interval(day - dt.timedelta(days=PAST_DAYS - 1), day)
+        past = Interval(zero.start - dt.timedelta(days=PAST_DAYS - 1), zero.end)
         done = list((yield from _ask("range", str(past), list(held), second_look, bulk=True)))
     return done
 
@@ -278,6 +294,8 @@ def _sample(key: str, entry: Any, period: Period) -> Sample:
         return Sample(key, Status.FAILED, detail=counted)
     value, interval = counted
     doubt = period.check(interval)
+    if doubt is None and value and type(entry["downloads"]) is list:
+        doubt = _hole(entry["downloads"], period.today)
     if doubt is not None:
         return Sample(key, Status.SUSPECT, value, interval, doubt)
     return Sample(key, Status.OK, value, interval)
@@ -306,12 +324,36 @@ def _doubt(last: Good, zero: Interval) -> str | None:
     return f"zero, but the last good value was {last.value}{days}: not settled yet"
 
 
+def _hole(days: Sequence[Mapping[str, Any]], today: dt.date) -> str | None:
+    """Why a sum is not to be believed: its last days have not settled. None when it is.
+
+    *days* is a checked `range` list that is not all zero. Only zeros at its end count, and
+    only recent ones: an older hole is there to stay (whether npm ever fills them is not
+    known). The usual day must be clearly used, for many packages rest on Sundays.
+    """
+    settled = [day["downloads"] for day in days]
+    open_days = 0
+    while settled and settled[-1] == 0:
+        settled.pop()
+        open_days += 1
+    if open_days == 0 or not settled:
+        return None
+    last = max(day["day"] for day in days)
+    if (today - dt.date.fromisoformat(last)).days > UNSETTLED_DAYS:
+        return None
+    usual = median_low(settled)
+    if usual < CLEARLY_USED:
+        return None
+    which = f"{last} reads" if open_days == 1 else f"the {open_days} days to {last} read"
+    return f"{which} 0 where a usual day has {usual}: not settled yet"
+
+
 def _may_be_unsettled(zero: Interval, today: dt.date) -> bool:
-    return zero.days == 1 and (today - zero.end).days <= UNSETTLED_DAYS
+    return (today - zero.end).days <= UNSETTLED_DAYS
 
 
-def _past_doubt(entry: Any, key: str, day: dt.date) -> str | None:
-    """Why a zero on *day* is not to be believed in view of the days before; None if it is.
+def _past_doubt(entry: Any, key: str, zero: Interval) -> str | None:
+    """Why a zero over *zero* is not to be believed in view of the days before; None if it is.
 
     The median day counts: holes pull an average down, and a release's burst of mirrors
     pushes it up. When the past cannot be read, the zero stays in doubt.
@@ -319,11 +361,11 @@ def _past_doubt(entry: Any, key: str, day: dt.date) -> str | None:
     counts = entry.detail if isinstance(entry, Trouble) else replies.days_of(entry, key)
     if isinstance(counts, str):
         return f"zero, and the days before could not be read ({counts})"
-    before = [count for past, count in counts.items() if past < str(day)]
+    before = [count for past, count in counts.items() if past < str(zero.start)]
     if not before:
         return "zero, and the days before could not be read (none in the answer)"
-    if counts.get(str(day), 0) > 0:
-        return "zero, but the same day asked again was not: not settled yet"
+    if any(count for day, count in counts.items() if day >= str(zero.start)):
+        return "zero, but the same days asked again were not: not settled yet"
     usual = median_low(before)
     if usual >= CLEARLY_NOT_ZERO:
         return f"zero, but a usual day before had {usual}: not settled yet"

@@ -2,9 +2,9 @@
 
 What stands here was observed, not promised: the API's page (npm/registry,
 docs/download-counts.md, read 2026-11) knows nothing of throttles, pages of HTML or clipped
-answers. An unknown package is 404 `{"error":"package NAME not found"}` (a body recorded on
-2024-09-01 stands in client-zone/base, README.md). A number is taken from an answer that says whose it is and which days it covers,
-and from no other.
+answers. An unknown package is a 404 with `{"error":"package NAME not found"}` (recorded on
+2024-09-01 in the README of client-zone/base). A number is taken from an answer that says
+whose it is and which days it covers, and from no other.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Why(Enum):
     SCOPED_IN_BULK = auto()  # a scoped name spoilt the batch
     BAD_REQUEST = auto()  # another 400: about the request, perhaps about one of its names
     NOT_FOUND = auto()  # a 404 of npm's own: no such package, when one was asked about
+    NOT_SERVED = auto()  # a 404 that is not npm's, a 405: this form of asking is not there
     DENIED = auto()  # any other definitive 4xx
     UNWELL = auto()  # 5xx, no whole answer: about the provider
     GARBLED = auto()  # an answer that is none: HTML, cut off, another shape
@@ -86,13 +87,15 @@ def trouble_of(reply: Reply) -> Trouble | None:
         return Trouble(Why.TOO_LONG, f"the URL is too long for the provider ({status})")
     said = _error_text(_decode(body))
     if status == 404 and said is None:
-        return Trouble(Why.GARBLED, f"404 with {_form(body)}, which is not npm's answer")
+        return Trouble(Why.NOT_SERVED, f"404 with {_form(body)}, which is not npm's answer")
     detail = f"{status}: {plain(said)}" if said else f"{status} from the provider"
     if status == 404:
         return Trouble(Why.NOT_FOUND, detail)
     if status in (400, 422):
         scoped = said is not None and "scoped packages are not" in said
         return Trouble(Why.SCOPED_IN_BULK if scoped else Why.BAD_REQUEST, detail)
+    if status == 405:
+        return Trouble(Why.NOT_SERVED, detail)
     if status < 400:
         return Trouble(Why.GARBLED, _elsewhere(status, reply.headers.get("location", "")))
     return Trouble(Why.DENIED, detail)
@@ -129,11 +132,22 @@ def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
 
 
 def count_of(entry: Any, key: str) -> tuple[int, Interval] | str:
-    """Number and days of a `point` entry about *key*, or why it is not one."""
+    """Number and days of an entry about *key*, or why it is not one.
+
+    A `range` entry's number is the sum of its days; each day of the interval must be there.
+    """
     interval = _covered(entry, key)
     if type(interval) is str:
         return interval
     count = entry.get("downloads")
+    if type(count) is list:
+        counts = days_of(entry, key)
+        if type(counts) is str:
+            return counts
+        days = interval.days  # type: ignore[union-attr]
+        if len(counts) != days:
+            return f"garbled answer: {len(counts)} days of the {days} in {interval}"
+        return sum(counts.values()), interval  # type: ignore[union-attr, return-value]
     if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
         return f"garbled answer: {_say(count)} is not a number of downloads"
     return count, interval  # type: ignore[return-value]
