@@ -113,13 +113,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRow:
-    """A chunk of a run: its batches, how many attempts have ended, records still failed."""
+    """A chunk of a run: its batches, how many attempts have ended, records still failed.
+
+    `since_s`: when the chunk was planned, or its last attempt ended. What this run fetched
+    of its records after that belongs to the attempt that is due or under way.
+    """
 
     index: int
     batches: tuple[tuple[str, ...], ...]
     attempts: int
     failed: int
     finished: bool
+    since_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +205,16 @@ class Store(Protocol):
         ...
 
     def end_attempt(
-        self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
+        self,
+        run_id: str,
+        index: int,
+        *,
+        attempts: int,
+        failed: int,
+        finished: bool,
+        at_s: float,
     ) -> None:
-        """Note that an attempt at a chunk has ended."""
+        """Note that an attempt at a chunk has ended at *at_s*."""
         ...
 
     def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None:

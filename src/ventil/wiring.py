@@ -251,16 +251,14 @@ class Workshop:
                         f"{self.provider_key(provider_of(run))}",
                         hint="give it the same base_url as before",
                     )
+                check_output(Path(run.output))
                 if replay is not None:
-                    batches = tuple(providers.get(provider_of(run)).batches(replay))
-                    index = store.chunk_count(run.id)
-                    store.reopen_chunks(run.id, [ChunkRow(index, batches, 0, 0, False)])
+                    self._reopen_for(replay, run, store)
                 elif not (run.state.resumable or run.state is RunState.CANCELLED):
                     raise UserError(
                         f"run {run.id} is over ({run.state})",
                         hint=f"its failed records: ventil failures replay {run.id}",
                     )
-                check_output(Path(run.output))
                 store.update_run(run.id, state=RunState.RUNNING, cancel=False, message="")
                 return await self._execute(
                     run, store, reporter, max_wait_s=max_wait_s, resumed=True
@@ -269,6 +267,22 @@ class Workshop:
                 store.close()
         finally:
             lock.release()
+
+    def _reopen_for(self, keys: list[str], run: Run, store: SqlStore) -> None:
+        """Add a chunk for *keys*, less what an unfinished one (a killed replay's) holds."""
+        rows = store.chunk_progress(run.id)
+        unfinished = [index for index, _, _, finished in rows if not finished]
+        held = {
+            key
+            for index in unfinished
+            for batch in store.chunk(run.id, index).batches
+            for key in batch
+        }
+        due = [key for key in keys if key not in held]
+        if due:
+            batches = tuple(providers.get(provider_of(run)).batches(due))
+            chunk = ChunkRow(len(rows), batches, 0, 0, False, self.clock.now_s())
+            store.reopen_chunks(run.id, [chunk])
 
     async def _locked(self, words: str, max_wait_s: float, reporter: Reporter) -> StateLock:
         """The state folder's lock; waits for another process up to *max_wait_s*."""

@@ -126,10 +126,11 @@ class SqlStore:
         self, db: sa.Connection, run_id: str, chunks: Iterable[ChunkRow]
     ) -> None:
         rows = (
-            (run_id, c.index, pack(c.batches), c.attempts, c.failed, c.finished) for c in chunks
+            (run_id, c.index, pack(c.batches), c.attempts, c.failed, c.finished, c.since_s)
+            for c in chunks
         )
         while part := [row for row, _ in zip(rows, range(200), strict=False)]:
-            db.exec_driver_sql("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?)", part)
+            db.exec_driver_sql("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?)", part)
 
     def run(self, run_id: str) -> Run | None:
         """A run by its id; None when there is none."""
@@ -178,12 +179,12 @@ class SqlStore:
         """One chunk with its records."""
         with self._read() as db:
             row = db.exec_driver_sql(
-                "SELECT batches, attempts, failed, finished FROM chunk"
+                "SELECT batches, attempts, failed, finished, since_s FROM chunk"
                 " WHERE run_id = ? AND idx = ?",
                 (run_id, index),
             ).one()
         batches = tuple(tuple(batch) for batch in unpack(row[0]))
-        return ChunkRow(index, batches, row[1], row[2], bool(row[3]))
+        return ChunkRow(index, batches, row[1], row[2], bool(row[3]), row[4])
 
     def chunk_progress(self, run_id: str) -> list[tuple[int, int, int, bool]]:
         """(index, attempts, failed, finished) of every chunk of a run."""
@@ -196,14 +197,21 @@ class SqlStore:
             return [(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
     def end_attempt(
-        self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
+        self,
+        run_id: str,
+        index: int,
+        *,
+        attempts: int,
+        failed: int,
+        finished: bool,
+        at_s: float,
     ) -> None:
         """Note that an attempt at a chunk has ended."""
         with self._write() as db:
             db.exec_driver_sql(
-                "UPDATE chunk SET attempts = ?, failed = ?, finished = ?"
+                "UPDATE chunk SET attempts = ?, failed = ?, finished = ?, since_s = ?"
                 " WHERE run_id = ? AND idx = ?",
-                (attempts, failed, finished, run_id, index),
+                (attempts, failed, finished, at_s, run_id, index),
             )
 
     def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None:

@@ -60,6 +60,7 @@ chunk = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("failed", sa.Integer, nullable=False),
     sa.Column("finished", sa.Boolean, nullable=False),
+    sa.Column("since_s", sa.Float, nullable=False),
 )
 
 sample = sa.Table(

@@ -1,7 +1,9 @@
 """One attempt at one chunk: fetch what is not settled yet, note what failed.
 
-An attempt is at-least-once: when it ended but the queue did not get to know (a kill in
-between), the second call answers from the chunk's row and asks nobody anything.
+An attempt is at-least-once. When it ended but the queue did not get to know (a kill in
+between), the second call answers from the chunk's row and asks nobody anything. When it
+was killed under way, the second call goes on with what the first one has not asked yet:
+what failed in it is due only in the next attempt.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from ventil.crashpoint import crashpoint
 from ventil.engine.fetch import Fetcher, Found
 from ventil.engine.ledger import LedgerWriter
 from ventil.errors import VentilError
-from ventil.ports import Clock, Provider, Run, Store
+from ventil.ports import ChunkRow, Clock, Provider, Run, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class ChunkProcessor:
         row = store.chunk(run.id, index)
         if row.attempts >= attempt:
             return 0 if row.finished else row.failed
-        batches, found = self._due(row.batches, again=attempt > 1)
+        batches, found = self._due(row, again=attempt > 1)
         keys = [key for batch in batches for key in batch]
         good = store.good(run.series, keys)
         for result in await self._fetch_all(batches, good):
@@ -72,38 +74,43 @@ class ChunkProcessor:
             self._queue_failures(found)
         crashpoint("attempt.before")
         store.end_attempt(
-            run.id, index, attempts=attempt, failed=len(failed), finished=finished
+            run.id,
+            index,
+            attempts=attempt,
+            failed=len(failed),
+            finished=finished,
+            at_s=self._clock.now_s(),
         )
         crashpoint("attempt.after")
         return 0 if finished else len(failed)
 
-    def _due(
-        self, batches: Sequence[tuple[str, ...]], *, again: bool
-    ) -> tuple[list[tuple[str, ...]], list[Found]]:
-        """The batches still to ask, and what earlier attempts of this run found unsettled.
+    def _due(self, row: ChunkRow, *, again: bool) -> tuple[list[tuple[str, ...]], list[Found]]:
+        """The batches still to ask, and what was asked already and is not settled.
 
         A first attempt keeps the planned batches less what is settled; a later one asks
-        what failed, batched anew. A doubtful answer is not asked twice in one run: it
-        needs hours, not minutes.
+        what failed, batched anew. A doubtful answer is not asked twice in one run, it
+        needs hours, not minutes; but a replay, a new chunk, asks for it again.
         """
         run = self._run
-        keys = [key for batch in batches for key in batch]
+        keys = [key for batch in row.batches for key in batch]
         since_s = run.created_s if run.refresh else None
         settled = self._store.settled(run.series, run.day, keys, since_s=since_s)
-        doubtful: list[Found] = []
+        asked: dict[str, Found] = {}
         for key, entry, _ in self._store.entries(run.series, run.day, keys):
-            if (
-                entry is not None
-                and entry.run_id == run.id
-                and entry.sample.status is Status.SUSPECT
+            if entry is None or entry.run_id != run.id:
+                continue
+            status = entry.sample.status
+            fresh = entry.fetched_at_s > row.since_s
+            if (status is Status.SUSPECT and (fresh or again)) or (
+                status is Status.FAILED and fresh
             ):
-                settled.add(key)
-                doubtful.append((entry.sample, ""))
+                asked[key] = (entry.sample, self._fetcher.first_request(key))
+        settled.update(asked)
         if again:
             due = [key for key in keys if key not in settled]
-            return [tuple(batch) for batch in self._provider.batches(due)], doubtful
-        kept = (tuple(key for key in batch if key not in settled) for batch in batches)
-        return [batch for batch in kept if batch], doubtful
+            return [tuple(batch) for batch in self._provider.batches(due)], [*asked.values()]
+        kept = (tuple(key for key in batch if key not in settled) for batch in row.batches)
+        return [batch for batch in kept if batch], [*asked.values()]
 
     async def _fetch_all(
         self, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]

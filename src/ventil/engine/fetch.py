@@ -100,6 +100,17 @@ class Fetcher:
             if held is not None:
                 self._gate.settle(*held)
 
+    def first_request(self, key: str) -> str:
+        """What the record alone would be asked with, as "METHOD TARGET"; "" for nothing."""
+        recipe = self._provider.fetch((key,), self._period, {})
+        try:
+            step = next(recipe)
+        except StopIteration:
+            return ""
+        finally:
+            recipe.close()
+        return f"{step.method} {step.target}" if isinstance(step, Request) else ""
+
     async def _exchange(
         self, request: Request, record: str
     ) -> tuple[Reply, tuple[Permit, Outcome, float]]:

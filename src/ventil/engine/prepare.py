@@ -95,7 +95,7 @@ def prepare(job: Job, store: Store, provider: Provider, now_s: float) -> tuple[R
         run,
         job.keys,
         (
-            ChunkRow(c.index, tuple(batch.keys for batch in c.batches), 0, 0, False)
+            ChunkRow(c.index, tuple(batch.keys for batch in c.batches), 0, 0, False, now_s)
             for c in made.chunks
         ),
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import glob
 import json
 import os
 from collections import Counter
@@ -157,6 +158,7 @@ def rfc3339(moment_s: float) -> str:
 def _replacing(path: Path) -> Iterator[IO[str]]:
     """A file that takes the place of *path* when the block ends well, and vanishes if not."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _clear_leftovers(path)
     try:
         try:
             with open(temporary, "w", encoding="utf-8", newline="\n") as file:
@@ -177,6 +179,25 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Take away the temporary files of processes that were killed while they wrote."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        owner = leftover.name.rsplit(".", 2)[1]
+        with contextlib.suppress(OSError):
+            if owner.isdecimal() and not _is_alive(int(owner)):
+                leftover.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

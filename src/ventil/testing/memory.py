@@ -86,13 +86,20 @@ class MemoryStore:
         ]
 
     def end_attempt(
-        self, run_id: str, index: int, *, attempts: int, failed: int, finished: bool
+        self,
+        run_id: str,
+        index: int,
+        *,
+        attempts: int,
+        failed: int,
+        finished: bool,
+        at_s: float,
     ) -> None:
         """Note that an attempt at a chunk has ended."""
         self._write()
         row = self._chunks[run_id][index]
         self._chunks[run_id][index] = replace(
-            row, attempts=attempts, failed=failed, finished=finished
+            row, attempts=attempts, failed=failed, finished=finished, since_s=at_s
         )
 
     def reopen_chunks(self, run_id: str, chunks: Iterable[ChunkRow]) -> None:
