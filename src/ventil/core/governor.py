@@ -40,6 +40,7 @@ quotas. The request goes when none objects; otherwise the wait names the last on
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from dataclasses import dataclass, field
 from math import ceil, inf
 from random import Random
@@ -204,6 +205,7 @@ class Governor:
         self._cap_reply_s = -inf  # when the latest silent throttle was answered for
         self._cap_before: tuple[float, float] | None = None
         self._largest_throttled = (0, -inf)  # (in flight, when)
+        self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, when)
         self._episode_s = -inf  # first reply of the running burst of throttles
         self._announced_owed_s = 0.0
         self._open: dict[int, Permit] = {}  # sent and not returned, in the order sent
@@ -457,6 +459,7 @@ class Governor:
             if self._adaptive:
                 self._limit.answered(cohort, now_s, time_s)
                 self._rejections.answered(permit.in_flight)
+                self._accepted.append((permit.in_flight, now_s))
                 if self._trial_of is not None:
                     self._try(now_s)
                 if self._learner.rate is not None:
@@ -567,6 +570,11 @@ class Governor:
         rate = self._learner.rate
         if rate is not None and self._throughput(now_s) >= 0.8 * rate:
             return True
+        proof = sum(
+            1 for more, at_s in self._accepted if more > 1.25 * n and at_s > now_s - 10.0
+        )
+        if proof >= 3:
+            return True  # a cap would have refused those
         return n <= 1 or n < 0.6 * largest
 
     def _capped(self, permit: Permit, now_s: float) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 USE = 0.99
 FIRST_LOOK_S = 15.0
 STEP_S = 5.0
-LONGEST_LOOK_S = 960.0
+LONGEST_LOOK_S = 120.0
 USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
 FORGET_S = 120.0
 
@@ -199,7 +199,7 @@ class QuotaLearner:
         self._last_look_s = now_s
         if self._confident:
             self._steps += 1
-            self.rate = rate * (1.0 + min(1.0, 0.005 * 2.0 ** min(self._steps, 30)))
+            self.rate = rate * (1.0 + min(0.08, 0.005 * 2.0 ** min(self._steps, 30)))
         else:
             self.rate = rate * 1.05
 
