@@ -110,7 +110,7 @@ def one(reply: Reply, period: Period = WEEK, good: Good | None = None) -> Sample
 def test_a_single_name_is_asked_and_read_in_the_single_shape() -> None:
     """A number, whose returned interval is kept."""
     driven = run(["tiny-lib"])
-    assert driven.targets == ["/downloads/point/last-week/tiny-lib"]
+    assert driven.targets == ["/downloads/range/last-week/tiny-lib"]
     assert only(driven) == Sample("tiny-lib", Status.OK, 7, INTERVAL)
 
 
@@ -118,9 +118,9 @@ def test_a_scoped_name_is_asked_alone() -> None:
     """One scoped name would make a whole batch 400."""
     driven = run(["@s/a", "b", "@s/c", "d"])
     assert driven.targets == [
-        "/downloads/point/last-week/b,d",
-        "/downloads/point/last-week/@s/a",
-        "/downloads/point/last-week/@s/c",
+        "/downloads/range/last-week/b,d",
+        "/downloads/range/last-week/@s/a",
+        "/downloads/range/last-week/@s/c",
     ]
     assert {s.status for s in driven.samples} == {Status.OK}
 
@@ -181,7 +181,7 @@ def test_periods_are_asked_as_they_are_written() -> None:
 def test_a_name_that_cannot_be_one_is_never_sent() -> None:
     """A dot segment would ask for the whole registry's total."""
     driven = run(["@x/..", "a"])
-    assert driven.targets == ["/downloads/point/last-week/a"]
+    assert driven.targets == ["/downloads/range/last-week/a"]
     assert driven.by_key["@x/.."].status is Status.FAILED
     assert "not asked" in driven.by_key["@x/.."].detail
 
@@ -189,7 +189,7 @@ def test_a_name_that_cannot_be_one_is_never_sent() -> None:
 def test_names_given_twice_have_one_sample() -> None:
     """A record has one sample whatever the list says."""
     driven = run(["a", "a"])
-    assert driven.targets == ["/downloads/point/last-week/a"]
+    assert driven.targets == ["/downloads/range/last-week/a"]
     assert len(driven.samples) == 1
 
 
@@ -419,12 +419,31 @@ def test_a_400_about_one_name_is_a_failure_in_the_providers_words() -> None:
     assert len(sample.detail) < 140
 
 
-@pytest.mark.parametrize("status", [401, 405, 410, 451])
+@pytest.mark.parametrize("status", [401, 410, 451])
 def test_a_definitive_no_is_not_bisected(status: int) -> None:
     """It is not about one of the names."""
     driven = run(["a", "b"], Response(status, HTML, b""))
     assert len(driven.requests) == 1
     assert {s.detail for s in driven.samples} == {f"{status} from the provider"}
+
+
+@pytest.mark.parametrize(
+    "refusal", [Response(405, HTML, b""), Response(404, HTML, b"<html>Not Found</html>")]
+)
+def test_where_days_are_not_served_the_sum_is_asked(refusal: Response) -> None:
+    """A mirror may know only `point`; its numbers are taken all the same."""
+
+    def answer(request: Request) -> Reply:
+        return refusal if "/range/" in request.target else api(request)
+
+    driven = run(["a", "b", "@s/c"], answer)
+    assert {s.status for s in driven.samples} == {Status.OK}
+    assert driven.targets == [
+        "/downloads/range/last-week/a,b",
+        "/downloads/range/last-week/@s/c",
+        "/downloads/point/last-week/a,b",
+        "/downloads/point/last-week/@s/c",
+    ]
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 530])
@@ -645,6 +664,49 @@ def quiet_day(pasts: Mapping[str, list[int]]) -> Callable[[Request], Reply]:
 
 
 @pytest.mark.parametrize(
+    ("counts", "status", "value"),
+    [
+        ([60, 60, 60, 60, 60, 60, 60], Status.OK, 420),
+        ([60, 60, 60, 60, 60, 60, 0], Status.SUSPECT, 360),
+        ([60, 60, 60, 60, 60, 0, 0], Status.SUSPECT, 300),
+        ([60, 60, 60, 0, 60, 60, 60], Status.OK, 360),  # an older hole is there to stay
+        ([49, 49, 49, 49, 49, 49, 0], Status.OK, 294),  # a day of rest
+        ([0, 0, 0, 0, 0, 0, 3], Status.OK, 3),
+    ],
+)
+def test_a_sum_whose_last_days_read_zero_is_not_believed(
+    counts: list[int], status: Status, value: int
+) -> None:
+    """A `point` would have hidden the hole in its sum."""
+    sample = one(ok(past("tiny-lib", counts)))
+    assert (sample.status, sample.value) == (status, value)
+    assert (status is Status.OK) == (sample.detail == "")
+
+
+def test_days_missing_from_a_sum_are_no_number() -> None:
+    """Three days are not a week."""
+    days = past("tiny-lib", [5] * 7)
+    days["downloads"] = days["downloads"][:3]
+    sample = one(ok(days))
+    assert (sample.status, sample.value) == (Status.FAILED, None)
+    assert sample.detail == "garbled answer: 3 days of the 7 in 2026-11-14:2026-11-20"
+
+
+def test_a_week_of_zeros_is_looked_at_again_the_first_time() -> None:
+    """Where the week before was clearly not zero, the zero is not believed."""
+
+    def answer(request: Request) -> Reply:
+        if "last-week" in request.target:
+            return ok(past("a", [0] * 7))
+        return ok(past("a", [50] * 7 + [0] * 7))
+
+    driven = run(["a"], answer)
+    assert driven.targets[1] == "/downloads/range/2026-11-07:2026-11-20/a"
+    assert only(driven).status is Status.SUSPECT
+    assert "a usual day before had 50" in only(driven).detail
+
+
+@pytest.mark.parametrize(
     ("counts", "status"),
     [
         ([90, 80, 70, 85, 95, 60, 75, 0], Status.SUSPECT),
@@ -685,7 +747,8 @@ def test_a_zero_with_history_or_of_an_older_day_is_not_asked_twice() -> None:
     old = Period.parse("2026-11-17", today=TODAY)
     reply = ok(entry("a", 0, "2026-11-17", "2026-11-17"))
     assert len(run(["a"], reply, old).requests) == 1
-    assert len(run(["a"], ok(entry("a", 0))).requests) == 1  # a week is not a single day
+    assert len(run(["a"], ok(entry("a", 0)), WEEK, {"a": good(0)}).requests) == 1
+    assert len(run(["a"], ok(entry("a", 0))).requests) == 2  # a week, for the first time
     recent = Period.parse("2026-11-18", today=TODAY)
     reply = ok(entry("a", 0, "2026-11-18", "2026-11-18"))
     assert len(run(["a"], reply, recent).requests) == 2

@@ -160,7 +160,7 @@ def judge(request: Request, reply: Reply, now_s: float) -> Outcome:
         return outcome
     if trouble.why is Why.THROTTLED:
         return replace(outcome, verdict=Verdict.THROTTLED, detail=trouble.detail)
-    if trouble.why is Why.GARBLED:
+    if trouble.why is Why.GARBLED or (trouble.why is Why.NOT_SERVED and reply.status == 404):
         return replace(outcome, verdict=Verdict.OVERLOADED, detail=trouble.detail)
     return outcome
 
@@ -356,13 +356,18 @@ def _past_doubt(entry: Any, key: str, zero: Interval) -> str | None:
     """Why a zero over *zero* is not to be believed in view of the days before; None if it is.
 
     The median day counts: holes pull an average down, and a release's burst of mirrors
-    pushes it up. When the past cannot be read, the zero stays in doubt.
+    pushes it up. When the past cannot be read, the zero of one day stays in doubt; several
+    days in a row seldom fail to settle.
     """
     counts = entry.detail if isinstance(entry, Trouble) else replies.days_of(entry, key)
     if isinstance(counts, str):
+        if zero.days > 1:
+            return None
         return f"zero, and the days before could not be read ({counts})"
     before = [count for past, count in counts.items() if past < str(zero.start)]
     if not before:
+        if zero.days > 1:
+            return None
         return "zero, and the days before could not be read (none in the answer)"
     if any(count for day, count in counts.items() if day >= str(zero.start)):
         return "zero, but the same days asked again were not: not settled yet"
