@@ -143,18 +143,14 @@ def measure_workload(work: Workload) -> dict[str, Any]:
     }
 
 
-def compared(
-    starts: list[tuple[Turn, Turn]], turns: list[tuple[Turn, Turn]]
-) -> dict[str, Any]:
+def compared(starts: list[tuple[Turn, Turn]], turns: list[tuple[Turn, Turn]]) -> dict[str, Any]:
     """Medians of both sides and of the ratios within pairs; the first of a pair is bare."""
     result: dict[str, Any] = {}
     cpu: list[list[float]] = []
     rate: list[list[float]] = []
     for side, name in enumerate(("bare", "ventil")):
         start_s = median(pair[side].cost.cpu_s for pair in starts)
-        cpu.append(
-            [1e6 * (p[side].cost.cpu_s - start_s) / p[side].requests for p in turns]
-        )
+        cpu.append([1e6 * (p[side].cost.cpu_s - start_s) / p[side].requests for p in turns])
         rate.append([p[side].requests / max(p[side].span_s, 1e-9) for p in turns])
         result[name] = {
             "start_cpu_s": start_s,
