@@ -30,13 +30,13 @@ async def fetch(url: str, batches: list[list[str]], concurrency: int) -> dict[st
 
         async def work(todo: Iterator[list[str]]) -> None:
             for batch in todo:
-                target = f"{url}/downloads/point/last-week/{','.join(batch)}"
+                target = f"{url}/downloads/range/last-week/{','.join(batch)}"
                 async with session.get(URL(target, encoded=True)) as answer:
                     found = json.loads(await answer.read())
                 if len(batch) == 1:
                     found = {batch[0]: found}
                 for name in batch:
-                    counts[name] = found[name]["downloads"]
+                    counts[name] = sum(d["downloads"] for d in found[name]["downloads"])
 
         await asyncio.gather(*(work(todo) for _ in range(concurrency)))
     return counts
