@@ -14,15 +14,25 @@ if TYPE_CHECKING:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, columns padded; the first to the left, the others to the right."""
+    """A Markdown table, columns padded; the first to the left, the others to the right.
+
+    A column that holds long words (over 24 characters) goes to the left as well.
+    """
     widths = [max(len(line[k]) for line in [head, *rows]) for k in range(len(head))]
 
+    left = [k == 0 or width > 24 for k, width in enumerate(widths)]
+
     def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0])]
-        padded += [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+        padded = [
+            cell.ljust(width) if to_left else cell.rjust(width)
+            for cell, width, to_left in zip(cells, widths, left, strict=True)
+        ]
         return f"| {' | '.join(padded)} |"
 
-    rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
+    rule = [
+        ":" + "-" * (width - 1) if to_left else "-" * (width - 1) + ":"
+        for width, to_left in zip(widths, left, strict=True)
+    ]
     return "\n".join([line(head), line(rule), *(line(row) for row in rows)])
 
 
