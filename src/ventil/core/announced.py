@@ -20,15 +20,40 @@ if TYPE_CHECKING:
 RESET_GUARD_S = 0.05
 """Seconds added to an announced reset: it is rounded, and clocks differ a little."""
 _MOST_NAMES = 16
+_FLOW_USE = 0.98
+_FLOW_SPAN_S = 1.2
 
 
 @dataclass(slots=True)
 class Budget:
-    """Requests up to number `last` may be sent before `reset_s`; told by request `by`."""
+    """Requests up to number `last` may be sent before `reset_s`; told by request `by`.
+
+    A token bucket fills all the time, not at a reset; `flow` is how many per second that
+    has been seen to be, 0.0 as long as nothing came back before a reset.
+    """
 
     last: float
+    told_s: float
     reset_s: float
     by: int
+    seen_last: float  # where a measurement of the flow began
+    seen_s: float
+    seen_reset_s: float
+    flow: float = 0.0
+    signs: int = 0
+
+    def at(self, now_s: float) -> float:
+        """The last request covered by now."""
+        return self.last + _FLOW_USE * self.flow * max(0.0, now_s - self.told_s)
+
+    def free_from(self, number: int, now_s: float) -> float:
+        """When request `number` is covered."""
+        missing = number - self.at(now_s)
+        if missing <= 0:
+            return now_s
+        if self.flow > 0:
+            return min(self.reset_s, now_s + missing / (_FLOW_USE * self.flow))
+        return self.reset_s
 
 
 class Announced:
@@ -58,14 +83,16 @@ class Announced:
             last = number + hint.remaining
             spent = spent or hint.remaining <= 0
             old = self._budgets.get(hint.name)
-            if old is None or now_s >= old.reset_s:
-                if old is None and len(self._budgets) >= _MOST_NAMES:
-                    continue
-                self._budgets[hint.name] = Budget(last, reset_s, number)
+            if old is None:
+                if len(self._budgets) < _MOST_NAMES:
+                    self._budgets[hint.name] = _fresh(last, now_s, reset_s, number)
+            elif now_s >= old.reset_s and not old.flow:
+                self._budgets[hint.name] = _fresh(last, now_s, reset_s, number)
             elif number >= old.by:
                 # The newest word of the provider, within a window or about the next one.
-                self._budgets[hint.name] = Budget(last, reset_s, number)
-            elif last < old.last and abs(reset_s - old.reset_s) <= 1.5:
+                _measure(old, now_s, last, reset_s)
+                old.last, old.told_s, old.reset_s, old.by = last, now_s, reset_s, number
+            elif last < old.last and abs(reset_s - old.reset_s) <= 1.5 and not old.flow:
                 old.last = last
         return spent
 
@@ -73,15 +100,18 @@ class Announced:
         """When request `number` is covered: `now_s`, or the latest reset in its way."""
         until_s = now_s
         for budget in self._budgets.values():
-            if number > budget.last and budget.reset_s > until_s:
-                until_s = budget.reset_s
+            if budget.reset_s > until_s:
+                until_s = max(until_s, budget.free_from(number, now_s))
         return until_s
 
     def left(self, now_s: float, number: int) -> tuple[float, float] | None:
-        """(requests, seconds) of the tightest running budget after `number`; None if none."""
+        """(requests, seconds) of the tightest running budget after `number`; None if none.
+
+        Budgets that flow are left out: they need no rationing.
+        """
         tightest: tuple[float, float] | None = None
         for budget in self._budgets.values():
-            if budget.reset_s > now_s:
+            if budget.reset_s > now_s and not budget.flow:
                 pair = (max(0.0, budget.last - number), budget.reset_s - now_s)
                 if tightest is None or pair[0] * tightest[1] < tightest[0] * pair[1]:
                     tightest = pair
@@ -101,7 +131,35 @@ class Announced:
         for state in states:
             reset_s = min(state.reset_s + shift_s, now_s + self._longest_s)
             if len(self._budgets) < _MOST_NAMES and reset_s > now_s:
-                self._budgets[state.name] = Budget(max(0.0, state.left - lost), reset_s, 0)
+                left = max(0.0, state.left - lost)
+                self._budgets[state.name] = _fresh(left, now_s, reset_s, 0)
+
+
+def _fresh(last: float, now_s: float, reset_s: float, by: int) -> Budget:
+    return Budget(last, now_s, reset_s, by, last, now_s, reset_s)
+
+
+def _measure(budget: Budget, now_s: float, last: float, reset_s: float) -> None:
+    """Learn the flow from one word to the next.
+
+    In a fixed window the reset stays where it is and what is covered does not grow; in a
+    bucket the reset (when it will be full) moves along with time, and what is covered
+    grows. Three such signs in a row, and the budget flows.
+    """
+    span_s = now_s - budget.seen_s
+    if span_s < _FLOW_SPAN_S:
+        return
+    grown = last - budget.seen_last
+    if grown >= 1.0 and reset_s - budget.seen_reset_s > 0.4 * span_s:
+        budget.signs += 1
+        if budget.signs >= 3:
+            rate = grown / span_s
+            budget.flow = rate if not budget.flow else 0.7 * budget.flow + 0.3 * rate
+    else:
+        budget.signs = 0
+        if grown < -1.0:
+            budget.flow = 0.0
+    budget.seen_last, budget.seen_s, budget.seen_reset_s = last, now_s, reset_s
 
 
 @dataclass(frozen=True, slots=True)

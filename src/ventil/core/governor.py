@@ -201,9 +201,11 @@ class Governor:
         self._learner = QuotaLearner()
         self._stall = StallWatch(now_s)
         self._trial_of: int | None = None  # in flight of the rejection under trial
+        # In flight, when, and what to go back to, when rejections were taken as our doing.
+        self._blamed: tuple[int, float, float, float, bool] | None = None
         self._drain_to: int | None = None
         self._cap_reply_s = -inf  # when the latest silent throttle was answered for
-        self._cap_before: tuple[float, float] | None = None
+        self._cap_before: tuple[float, float, bool] | None = None
         self._largest_throttled = (0, -inf)  # (in flight, when)
         self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, when)
         self._episode_s = -inf  # first reply of the running burst of throttles
@@ -509,16 +511,25 @@ class Governor:
             n = permit.in_flight
             cause = self._rejections.rejected(n, permit.sent_s)
             if cause is Cause.OURS:
-                if limit.limit <= 16:
-                    limit.lower(now_s, n - 1, n - 1)
-                else:
-                    limit.lower(now_s, 0.8 * min(limit.limit, n), min(n - 1, 0.95 * n))
-                self._rejections.changed(now_s)
+                below = n - 1 if limit.limit <= 16 else 0.8 * min(limit.limit, n)
+                self._lower(now_s, n, below, min(n - 1, 0.95 * n))
             elif cause is Cause.UNCLEAR and self._trial_of is None:
                 self._trial_of = n
                 limit.hold_down(0.7)
             if self._trial_of is not None:
                 self._try(now_s)
+            elif self._blamed is not None and cause is not Cause.OURS:
+                if self._rejections.acquitted(self._blamed[0]):
+                    limit.undo_lower(*self._blamed[2:])
+                    self._blamed = None
+
+    def _lower(self, now_s: float, n: int, limit: float, ceiling: float) -> None:
+        """Rejections are our doing; how it was before is kept, should that prove wrong."""
+        it = self._limit
+        if self._blamed is None or now_s - self._blamed[1] > 60.0:
+            self._blamed = (n, now_s, it.limit, it.ceiling, it.startup)
+        it.lower(now_s, limit, ceiling)
+        self._rejections.changed(now_s)
 
     def _try(self, now_s: float) -> None:
         """A trial at a lower limit: are there fewer rejections? End it once that is clear."""
@@ -532,8 +543,7 @@ class Governor:
         self._limit.hold_down(1.0)
         if cause is Cause.OURS:
             lower = min(n - 1, 0.95 * n)
-            self._limit.lower(now_s, lower, lower)
-            self._rejections.changed(now_s)
+            self._lower(now_s, n, lower, lower)
 
     def _throttled(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
         """A throttle is a quota, or a cap on requests in flight that answers the same way."""
@@ -583,7 +593,7 @@ class Governor:
             return
         limit = self._limit
         if self._cap_before is None or now_s - self._cap_reply_s > 10.0:
-            self._cap_before = (limit.limit, limit.ceiling)
+            self._cap_before = (limit.limit, limit.ceiling, limit.startup)
         self._cap_reply_s = now_s
         n = permit.in_flight
         limit.lower(now_s, n - 1, n - 1)

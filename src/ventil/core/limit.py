@@ -314,10 +314,11 @@ class AdaptiveLimit:
         self._clear()
         self._apply()
 
-    def undo_lower(self, limit: float, ceiling: float) -> None:
+    def undo_lower(self, limit: float, ceiling: float, startup: bool) -> None:
         """The refusals were about something else: back to where it was."""
         self.ceiling = ceiling
-        self._set(limit)
+        self.startup = startup
+        self._set(max(limit, self.limit))
 
     def _relax(self, now_s: float) -> None:
         """No refusal for a while and the limit in use: let it try a little more."""

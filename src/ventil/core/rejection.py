@@ -18,6 +18,7 @@ from math import log
 _FORGET = 0.998
 _RATIO = log(1.25)
 _BELIEF = 6.0  # -ln of the chance
+_DOUBT = 2.0
 _FEWEST = 4.0  # rejections expected below, if load made no difference
 
 
@@ -60,6 +61,22 @@ class Rejections:
 
     def cause(self, in_flight: int) -> Cause:
         """What the rejections at this load and above seem to be."""
+        evidence, expected, bad = self._evidence(in_flight)
+        if bad < 1.5:
+            return Cause.CHANCE
+        if evidence > _BELIEF:
+            return Cause.OURS
+        if expected >= _FEWEST:
+            return Cause.CHANCE
+        return Cause.UNCLEAR if bad >= 3 and in_flight > 1 else Cause.CHANCE
+
+    def acquitted(self, in_flight: int) -> bool:
+        """Whether rejections once taken as our doing at this load go on below it as well."""
+        evidence, expected, _bad = self._evidence(in_flight)
+        return evidence < _DOUBT and expected >= _FEWEST
+
+    def _evidence(self, in_flight: int) -> tuple[float, float, float]:
+        """(-ln chance, rejections expected below, rejections at this load and above)."""
         own = int(log(max(1, in_flight)) / _RATIO)
         high_bad = high_all = low_bad = low_all = 0.0
         for at, (bad, total) in self._bins.items():
@@ -69,15 +86,14 @@ class Rejections:
             else:
                 high_bad += bad
                 high_all += total
-        if high_bad < 1.5 or high_all <= 0:
-            return Cause.CHANCE
+        if high_bad <= 0:
+            return 0.0, 0.0, 0.0
         share = high_all / (high_all + low_all)
         above = high_bad / (high_bad + low_bad)
-        if above > share and (high_bad + low_bad) * _divergence(above, share) > _BELIEF:
-            return Cause.OURS
-        if high_bad / high_all * low_all >= _FEWEST:
-            return Cause.CHANCE
-        return Cause.UNCLEAR if high_bad >= 3 and own > 0 else Cause.CHANCE
+        evidence = 0.0
+        if above > share:
+            evidence = (high_bad + low_bad) * _divergence(above, share)
+        return evidence, high_bad / high_all * low_all, high_bad
 
     def changed(self, now_s: float) -> None:
         """The limit was lowered for it: what was sent before is answered for."""
