@@ -220,3 +220,24 @@ def test_two_workers_split_the_records() -> None:
     assert result.finished
     assert result.jain is not None
     assert result.jain > 0.99
+
+
+def test_each_part_of_the_governor_is_missed_when_taken_out() -> None:
+    """Delay signal: a standing queue. Breaker: an outage hammered. The rest: slower."""
+    scenario = dataclasses.replace(lab.scenario("S1"), n=5_000)
+    whole, blind = lab.run(scenario, "ventil"), lab.run(scenario, "no-delay-signal")
+    assert blind.overload > 0.5 > whole.overload
+    outage = lab.Provider(10, lab.Service(0.1), events=(lab.Outage(5, 65),))
+    scenario = lab.Scenario("out", "", outage, 2_000)
+    whole, rash = lab.run(scenario, "ventil"), lab.run(scenario, "no-breaker")
+    assert whole.outage_sent is not None
+    assert rash.outage_sent is not None
+    assert whole.outage_sent <= 25 < rash.outage_sent
+
+
+def test_a_warm_start_goes_on_where_the_run_before_stopped() -> None:
+    """The second run of a fast provider needs no ramp-up."""
+    scenario = lab.Scenario("fast", "", lab.Provider(200, lab.Service(0.1, 0.5)), 20_000)
+    cold, warm = lab.run(scenario, "ventil"), lab.run(scenario, "ventil-warm")
+    assert warm.ratio < cold.ratio
+    assert warm.client == "ventil-warm"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ventil.sim.lab import pictures, tables
 from ventil.sim.lab.chance import RANGES
-from ventil.sim.lab.clients import CLIENTS, scenario
+from ventil.sim.lab.clients import CLIENTS, COMPARED, WARM, scenario
 from ventil.sim.lab.goals import SCENARIOS, check
 from ventil.sim.lab.measure import measure, plain
 
@@ -32,10 +32,10 @@ examples:
 def main(argv: Sequence[str] | None = None) -> int:
     """Data on stdout, progress on stderr. 1 when a goal that was asked for is not met."""
     options = _parser().parse_args(argv)
-    clients = _names(options.client, CLIENTS, "client")
+    clients = _names(options.client, [*CLIENTS, WARM], "client")
     if clients is None:
         clients = ["ventil", "rule2019"] if options.goals and not options.docs else None
-    clients = clients or list(CLIENTS)
+    clients = clients or list(COMPARED)
     subject = clients[0] if options.client else "ventil"
     started = time.perf_counter()
     document: dict[str, Any] = {}
@@ -112,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--scenario", metavar="S2,...", help="only these (default: all)")
-    parser.add_argument("--client", metavar="ventil,...", help=f"of {', '.join(CLIENTS)}")
+    parser.add_argument(
+        "--client", metavar="ventil,...", help=f"of {', '.join([*CLIENTS, WARM])}"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="experiments per cell (default 5)")
     parser.add_argument("--goals", action="store_true", help="goal / measured / met")
     parser.add_argument("--random", choices=sorted(RANGES), help="the random providers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ventil.sim.lab.ablations import ABLATIONS
 from ventil.sim.lab.baselines import (
     Aimd,
     AutoThrottle,
@@ -14,7 +15,7 @@ from ventil.sim.lab.baselines import (
     Vegas,
 )
 from ventil.sim.lab.chance import random_scenario
-from ventil.sim.lab.governed import Governed
+from ventil.sim.lab.governed import DAY_S, EPOCH_S, Governed
 from ventil.sim.lab.race import GIVE_UP, Result, Scenario
 from ventil.sim.lab.race import run as _run
 from ventil.sim.lab.scenarios import SCENARIOS
@@ -35,6 +36,14 @@ CLIENTS: dict[str, Callable[[int], Client]] = {
     "ventil": lambda seed: Governed(seed=seed),
 }
 """Makers by name; each takes a seed."""
+
+COMPARED = tuple(CLIENTS)
+"""Those of the tables."""
+
+CLIENTS |= ABLATIONS
+
+WARM = "ventil-warm"
+"""A second run a day later, on the state that a first run of other records left."""
 
 
 def scenario(name: str) -> Scenario:
@@ -59,12 +68,27 @@ def run(
 ) -> Result:
     """One experiment: `run("S2", "aimd", seed=1)`.
 
-    `client` is one of `CLIENTS` or a maker of your own. Raises KeyError for unknown names.
+    `client` is one of `CLIENTS`, `WARM`, or a maker of your own. Raises KeyError for
+    unknown names.
     """
     if isinstance(what, str):
         what = scenario(what)
-    if isinstance(client, str):
+    if client == WARM:
+        name, maker = WARM, _warmed(what, seed)
+    elif isinstance(client, str):
         name, maker = client, CLIENTS[client]
     else:
         name, maker = getattr(client, "__name__", "client"), client
     return _run(what, maker, name=name, seed=seed, trace=trace, give_up=give_up)
+
+
+def _warmed(what: Scenario, seed: int) -> Callable[[int], Client]:
+    workers: list[Governed] = []
+
+    def cold(seed: int) -> Governed:
+        workers.append(Governed(seed=seed))
+        return workers[-1]
+
+    first = _run(what, cold, name="ventil", seed=seed + 1_000)
+    state = workers[0].state(first.makespan_s)
+    return lambda seed: Governed(seed=seed, state=state, epoch_s=EPOCH_S + DAY_S)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EPOCH_S = 20_833 * 86_400.0
 """Midnight UTC of 15 January 2027: the lab's second 0."""
 
+DAY_S = 86_400.0
+
 _LIVE = Outcome(Verdict.LIVE)
 _OVERLOADED = Outcome(Verdict.OVERLOADED, detail="503")
 _UNANSWERED = Outcome(Verdict.OVERLOADED, detail="no answer in time")
@@ -26,7 +28,10 @@ _THROTTLED = Outcome(Verdict.THROTTLED, detail="429 without Retry-After")
 
 
 class Governed:
-    """Drives `ventil.core.governor.Governor`; `state` is for a warm start."""
+    """Drives `ventil.core.governor.Governor`; `state` is for a warm start.
+
+    `epoch_s`: what the lab's second 0 is to the governor; later than the state's stamp.
+    """
 
     separates_retries = True
 
@@ -36,31 +41,42 @@ class Governed:
         *,
         seed: int = 0,
         state: GovernorState | None = None,
+        epoch_s: float = EPOCH_S,
     ) -> None:
         self.policy = policy or Policy()
         self.seed = seed
         self.first_state = state
+        self.epoch_s = epoch_s
         # Made at the first question: a worker that starts late must not look idle before.
         self.governor: Governor | None = None
         self.permit: Permit | None = None
 
-    def _begin(self, now_s: float) -> Governor:
+    def begin(self, now_s: float) -> Governor:
+        """Make the governor."""
         self.governor = Governor(
-            self.policy, EPOCH_S + now_s, seed=self.seed, state=self.first_state
+            self.policy, self.epoch_s + now_s, seed=self.seed, state=self.first_state
         )
         return self.governor
 
+    def state(self, now_s: float) -> GovernorState | None:
+        """What a later run would start with; None when nothing was asked yet."""
+        if self.governor is None:
+            return None
+        return self.governor.state(self.epoch_s + now_s, final=True)
+
     def ask(self, now_s: float, pending: int, retry: bool, record: int) -> float:
         """What the governor says; its permit is kept for `sent`."""
-        governor = self.governor or self._begin(now_s)
-        answer = governor.admit(EPOCH_S + now_s, pending=pending, retry=retry, record=record)
+        governor = self.governor or self.begin(now_s)
+        answer = governor.admit(
+            self.epoch_s + now_s, pending=pending, retry=retry, record=record
+        )
         if isinstance(answer, Permit):
             self.permit = answer
             return now_s
         until_s = answer.until_s
         if until_s is None or until_s == math.inf:
             return FOREVER
-        until_s -= EPOCH_S
+        until_s -= self.epoch_s
         # Still a wait, even where the subtraction rounds it down to now.
         return until_s if until_s > now_s else now_s + 1e-6
 
@@ -90,13 +106,13 @@ class Governed:
         else:
             outcome = _OVERLOADED
         assert self.governor is not None  # noqa: S101 - a flight was permitted by it
-        self.governor.settle(flight.ticket, EPOCH_S + now_s, outcome)
+        self.governor.settle(flight.ticket, self.epoch_s + now_s, outcome)
 
     def gauge(self, now_s: float) -> tuple[float, str]:
         """The limit in force and what holds it: breaker, cooldown, or nothing."""
         if self.governor is None:
             return math.nan, ""
-        condition = self.governor.condition(EPOCH_S + now_s)
+        condition = self.governor.condition(self.epoch_s + now_s)
         if condition.breaker != "closed":
             state = condition.breaker
         elif condition.gate_until_s is not None:
