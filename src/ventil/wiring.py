@@ -33,6 +33,7 @@ from ventil.errors import (
     Busy,
     Cancelled,
     Interrupted,
+    OutputError,
     SettingError,
     SourceError,
     Stopped,
@@ -40,11 +41,14 @@ from ventil.errors import (
     VentilError,
 )
 from ventil.ports import ChunkRow, Reporter, Run, RunState
-from ventil.publish.stats import Heading, check_output, publish_stats
+from ventil.publish.stats import Heading, check_output, publish_stats, report_path
 from ventil.sources.catalogue import Catalogue, read_catalogue
 
 KEEP_RUNS = 50
 """Finished runs that are kept for `ventil runs`; their samples have their own age limit."""
+
+_LATEST = 1000
+"""Runs that are looked through for a later one of the same artefact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,7 @@ class Workshop:
 
     async def stats(self, asked: Asked, catalogue: Catalogue, reporter: Reporter) -> Result:
         """Run the job: resume or plan, fetch, publish. Raises VentilError before the run."""
-        check_output(asked.output)
+        self._check_places(asked)
         job = self.job(asked, catalogue)
         lock = await self._locked(job.name, asked.max_wait_s, reporter)
         try:
@@ -226,6 +230,24 @@ class Workshop:
                 store.close()
         finally:
             lock.release()
+
+    def _check_places(self, asked: Asked) -> None:
+        """Raise OutputError when the artefact cannot go, or must not go, where it is to."""
+        check_output(asked.output)
+        database = sqlite_path(self.settings.database_url)
+        taken = {
+            Path(asked.catalogue): "the catalogue itself",
+            database: "the state database",
+            database.with_name(f"{database.stem}.queue{database.suffix}"): "the durable queue",
+            self.settings.state_dir / "lock": "the lock of the state folder",
+        }
+        for place in (asked.output, report_path(asked.output)):
+            for other, words in taken.items():
+                if place.exists() and other.exists() and place.samefile(other):
+                    raise OutputError(
+                        f"{place} is {words}, and would be replaced by the artefact",
+                        hint="choose another place with -o",
+                    )
 
     async def resume(self, run_id: str, reporter: Reporter, *, max_wait_s: float) -> Result:
         """Go on with a run that is not finished, or was cancelled."""
@@ -252,6 +274,7 @@ class Workshop:
                         hint="give it the same base_url as before",
                     )
                 check_output(Path(run.output))
+                _check_newest(store, run)
                 if replay is not None:
                     self._reopen_for(replay, run, store)
                 elif not (run.state.resumable or run.state is RunState.CANCELLED):
@@ -373,11 +396,12 @@ class Workshop:
         counts = self._publish(run, store, runner)
         late = counts.missed > run.tolerate * counts.records
         state = RunState.PARTIAL if late else RunState.DONE
+        crashpoint("finish.before")
+        store.update_run(run.id, state=state, finished_s=self.clock.now_s(), message="")
+        # Only now: a killed replay must find its failures open when it is given again.
         keys = [failure.key for failure in store.failures(run_id=run.id)]
         settled = store.settled(run.series, run.day, keys)
         store.close_failures(run.id, sorted(settled), "replayed")
-        crashpoint("finish.before")
-        store.update_run(run.id, state=state, finished_s=self.clock.now_s(), message="")
         crashpoint("finish.after")
         oldest = dt.datetime.fromtimestamp(self.clock.now_s(), dt.UTC).date() - dt.timedelta(
             days=self.settings.run.ledger_days
@@ -447,6 +471,21 @@ def find_run(store: SqlStore, run_id: str) -> Run:
         known = ", ".join(r.id for r in runs[:3]) or "none yet"
         raise UserError(f"there is no run {run_id!r}", hint=f"the latest: {known}")
     return run
+
+
+def _check_newest(store: SqlStore, run: Run) -> None:
+    """Raise UserError when a later run has published the same artefact.
+
+    Going on with the older one would put its records and its day over the newer ones.
+    """
+    for other in store.runs(limit=_LATEST):
+        if other.created_s <= run.created_s:
+            return
+        if other.output == run.output and other.finished_s is not None:
+            raise UserError(
+                f"run {run.id} is out of date: run {other.id} has published {run.output} since",
+                hint=f"what that one could not get: ventil failures replay {other.id}",
+            )
 
 
 def _shipped() -> Mapping[str, Shipped]:

@@ -84,7 +84,11 @@ class DbosQueue:
             ) from error
 
     def _launch(self, run_id: str, at_once: int) -> None:
-        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        log = logging.getLogger("dbos")
+        log.setLevel(logging.CRITICAL)
+        # A handler of an earlier start may hold a stderr that is closed by now, and the
+        # library flushes its handlers when it starts.
+        log.handlers.clear()
         url = f"sqlite:///{self._path}"
         DBOS(
             config={

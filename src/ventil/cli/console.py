@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,8 +13,13 @@ from ventil.core.duration import format_duration
 
 
 def say(text: str = "") -> None:
-    """A line for the person, on stderr."""
-    print(printable(text), file=sys.stderr, flush=True)
+    """A line for the person, on stderr.
+
+    A stderr that cannot be written to (its reader is gone, its disk is full) costs the
+    line and not the run.
+    """
+    with contextlib.suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def say_error(message: str, *, hint: str | None = None) -> None:
@@ -21,20 +27,30 @@ def say_error(message: str, *, hint: str | None = None) -> None:
     lead = "error:"
     if colours(sys.stderr):
         lead = "\x1b[1;31merror:\x1b[0m"
-    print(f"{lead} {printable(message)}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"{lead} {printable(message)}", file=sys.stderr, flush=True)
     if hint:
-        print(f"hint: {printable(hint)}", file=sys.stderr, flush=True)
+        say(f"hint: {hint}")
 
 
 def print_json(value: object) -> None:
-    """Data for a script, on stdout."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    sys.stdout.write("\n")
+    """Data for a script, on stdout; escaped where the encoding there lacks a letter."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    sys.stdout.write(text + "\n")
+
+
+def put(text: str = "") -> None:
+    """A line of data for a person, on stdout."""
+    print(printable(text))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Aligned columns on stdout; the last one is as long as it is."""
-    table = [[printable(str(cell)) for cell in row] for row in rows]
+    table = [[printable(str(cell)).replace("\n", " ") for cell in row] for row in rows]
     widths = [
         max(len(head), *(len(row[i]) for row in table), 0) if table else len(head)
         for i, head in enumerate(heads)

@@ -11,7 +11,7 @@ from typing import Any
 from cyclopts import App
 
 from ventil import __version__
-from ventil.cli.console import print_json
+from ventil.cli.console import print_json, put
 from ventil.cli.runs import open_workshop
 from ventil.cli.stats import Config, Database, Json
 from ventil.errors import VentilError
@@ -34,9 +34,9 @@ def doctor(*, database: Database = None, config: Config = None, json: Json = Fal
         print_json([{"check": c, "ok": ok, "detail": d, "hint": h} for c, ok, d, h in checks])
     else:
         for check, ok, detail, hint in checks:
-            print(f"{'ok  ' if ok else 'BAD '} {check:12} {detail}")
+            put(f"{'ok  ' if ok else 'BAD '} {check:12} {detail}")
             if hint:
-                print(f"     {'':12} hint: {hint}")
+                put(f"     {'':12} hint: {hint}")
     return 0 if all(ok for _, ok, _, _ in checks) else 1
 
 

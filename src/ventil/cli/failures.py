@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import print_json, print_table, say
+from ventil.cli.console import print_json, print_table, put, say
 from ventil.cli.progress import reporter_for
 from ventil.cli.runs import open_workshop, resolve
 from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, duration, finish
@@ -81,8 +81,8 @@ def show(
         return 0
     for failure in found:
         for name, value in _as_data(failure).items():
-            print(f"{name:9} {value}")
-        print()
+            put(f"{name:9} {value}")
+        put()
     return 0
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from cyclopts import App, CycloptsError
 
 from ventil import __version__
 from ventil.cli import doctor, failures, practice, providers, runs, stats
 from ventil.cli.console import say_error
+from ventil.cli.stats import STDIN
 from ventil.errors import VentilError
 
 app = App(
@@ -34,6 +38,7 @@ doctor.add_to(app)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit as the contract says."""
+    _mend_streams()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -41,11 +46,12 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code."""
     try:
         code = app(
-            list(arguments) or ["--help"],
+            _stdin_named(arguments) or ["--help"],
             exit_on_error=False,
             print_error=False,
             result_action="return_value",
         )
+        sys.stdout.flush()
     except CycloptsError as error:
         say_error(_plain(error), hint="ventil --help, or --help after the command")
         return 2
@@ -58,7 +64,35 @@ def run(arguments: Sequence[str]) -> int:
         # The reader of our output went away (`| head`): not worth a word.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # a fault of ours, and still no page of code for the person
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        say_error(
+            f"internal error: {type(error).__name__}: {error} "
+            f"({Path(last.filename).name}, line {last.lineno})",
+            hint="this is a fault in Ventil, not yours: please report it with this line; "
+            "what was fetched is kept",
+        )
+        return 1
     return code if isinstance(code, int) else 0
+
+
+def _stdin_named(arguments: Sequence[str]) -> list[str]:
+    """`-` in the place of a catalogue, which the parser would take for an option."""
+    return [
+        STDIN if text == "-" and before not in ("-o", "--output") else text
+        for before, text in zip(("", *arguments), arguments, strict=False)
+    ]
+
+
+def _mend_streams() -> None:
+    """A closed stream swallows what is written; a narrow encoding loses letters, not runs."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - to the end
+    stdout: Any = sys.stdout
+    if hasattr(stdout, "reconfigure"):
+        stdout.reconfigure(errors="replace")
 
 
 def _plain(error: CycloptsError) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ventil.cli.console import about, colours, number, printable, say
 from ventil.ports import Reporter, Run
@@ -21,7 +21,14 @@ PLAIN_EVERY_S = 5.0
 """Seconds between two plain lines, when nothing else happens."""
 
 
-def reporter_for(*, quiet: bool) -> Reporter:
+class Display(Reporter, Protocol):
+    """A reporter that may hold the terminal."""
+
+    def close(self) -> None:
+        """Give the terminal back; more may be said afterwards, as plain lines."""
+
+
+def reporter_for(*, quiet: bool) -> Display:
     """The reporter for this stderr."""
     if quiet:
         return Silent()
@@ -43,6 +50,9 @@ class Silent:
         """Nothing."""
 
     def ended(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
         """Nothing."""
 
 
@@ -75,7 +85,11 @@ class Plain:
 
     def ended(self, text: str) -> None:
         """The run is over; the last lines."""
-        say(text)
+        if text:
+            say(text)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Terminal:
@@ -109,10 +123,15 @@ class Terminal:
 
     def ended(self, text: str) -> None:
         """The run is over; the last lines."""
+        self.close()
+        if text:
+            say(text)
+
+    def close(self) -> None:
+        """Take the live display away and show the cursor again."""
         if self._live is not None:
             self._live.stop()
             self._live = None
-        say(text)
 
 
 def opening(run: Run, *, resumed: bool) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import about, print_json, print_table, say
+from ventil.cli.console import about, print_json, print_table, put, say
 from ventil.cli.runs import open_workshop
 from ventil.cli.stats import Config, Database, Json
 
@@ -65,15 +65,15 @@ def show(
         print_json(data)
         return 0
     for name in ("provider", "key", "base_url", "state", "breaker", "max_in_flight", "contact"):
-        print(f"{name:14} {data[name] if data[name] is not None else '-'}")
-    print(f"{'quotas':14} {', '.join(data['quotas']) or 'none'}")
-    print(f"{'cooldown':14} {about(data['cooldown_s'])}")
-    print(f"{'timeout':14} {about(data['timeout_s'])}")
+        put(f"{name:14} {data[name] if data[name] is not None else '-'}")
+    put(f"{'quotas':14} {', '.join(data['quotas']) or 'none'}")
+    put(f"{'cooldown':14} {about(data['cooldown_s'])}")
+    put(f"{'timeout':14} {about(data['timeout_s'])}")
     for key, origin in data["sources"].items():
-        print(f"{'':14} {key} comes from {origin}")
-    print("what is known of it:")
+        put(f"{'':14} {key} comes from {origin}")
+    put("what is known of it:")
     for line in data["etiquette"]:
-        print(f"  - {line}")
+        put(f"  - {line}")
     return 0
 
 

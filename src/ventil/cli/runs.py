@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import about, number, print_json, print_table, say
+from ventil.cli.console import about, number, print_json, print_table, put, say
 from ventil.cli.progress import reporter_for
 from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, duration, finish
 
@@ -101,25 +101,23 @@ def show(
             }
         )
         return 0
-    print(f"run        {found.id}")
-    print(f"job        {found.job}")
-    print(
-        f"state      {state_of(found, working)}{': ' if found.message else ''}{found.message}"
-    )
-    print(f"period     {found.period} ({found.interval.start} to {found.interval.end})")
-    print(f"began      {_time(found.created_s)} UTC")
+    put(f"run        {found.id}")
+    put(f"job        {found.job}")
+    put(f"state      {state_of(found, working)}{': ' if found.message else ''}{found.message}")
+    put(f"period     {found.period} ({found.interval.start} to {found.interval.end})")
+    put(f"began      {_time(found.created_s)} UTC")
     if found.finished_s is not None:
         took = about(found.finished_s - found.created_s)
-        print(f"ended      {_time(found.finished_s)} UTC, after {took}")
-    print(f"records    {number(found.records)}, {number(found.settled_before)} settled before")
-    print(f"chunks     {number(finished)} of {number(len(chunks))} finished")
-    print(f"failures   {number(len(failures))} open")
+        put(f"ended      {_time(found.finished_s)} UTC, after {took}")
+    put(f"records    {number(found.records)}, {number(found.settled_before)} settled before")
+    put(f"chunks     {number(finished)} of {number(len(chunks))} finished")
+    put(f"failures   {number(len(failures))} open")
     requests = found.tallies.get("requests", {})
-    print("requests   " + (", ".join(f"{v} {k}" for k, v in requests.items()) or "none"))
+    put("requests   " + (", ".join(f"{v} {k}" for k, v in requests.items()) or "none"))
     for reason, seconds in sorted(
         found.tallies.get("waits_s", {}).items(), key=lambda item: -item[1]
     ):
-        print(f"limited by {reason}: {about(seconds)}")
+        put(f"limited by {reason}: {about(seconds)}")
     return 0
 
 

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import about, number, print_json, say
-from ventil.cli.progress import reporter_for
+from ventil.cli.console import about, number, print_json, put, say
+from ventil.cli.progress import Display, reporter_for
 from ventil.core.duration import parse_duration
 from ventil.errors import Interrupted, SettingError, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ventil.ports import Reporter
     from ventil.sources.catalogue import Catalogue
     from ventil.wiring import Asked, Result, Workshop
 
 MOST_PROBLEMS_SHOWN = 10
+STDIN = "/dev/stdin"
+"""What `-` stands for."""
 
 Database = Annotated[
     str | None,
@@ -144,19 +145,19 @@ def plan(
         return 0
     quotas = ", ".join(str(quota) for quota in settings.quotas) or "none"
     singles = sum(len(b.keys) == 1 for c in made.chunks for b in c.batches)
-    print(f"records     {number(made.records + made.settled)}")
-    print(f"settled     {number(made.settled)} (asked before today, not asked again)")
-    print(
+    put(f"records     {number(made.records + made.settled)}")
+    put(f"settled     {number(made.settled)} (asked before today, not asked again)")
+    put(
         f"requests    {number(made.requests)} "
         f"({number(made.requests - singles)} of several names, {number(singles)} of one)"
     )
-    print(f"chunks      {number(len(made.chunks))} of up to {number(made.chunk_size)} records")
-    print(f"provider    {job.provider_key}, quotas {quotas}, "
+    put(f"chunks      {number(len(made.chunks))} of up to {number(made.chunk_size)} records")
+    put(f"provider    {job.provider_key}, quotas {quotas}, "
           f"{settings.max_in_flight} in flight")  # fmt: skip
-    print(f"takes       {about(took.seconds)} at the least")
-    print(f"limited by  {took.limited_by}")
+    put(f"takes       {about(took.seconds)} at the least")
+    put(f"limited by  {took.limited_by}")
     if held:
-        print(f"held by     {held}")
+        put(f"held by     {held}")
     if took.seconds > 86_400:
         say("note: that is longer than the day which settles a record; a longer period, fewer "
             "records or the provider's permission would help")  # fmt: skip
@@ -194,7 +195,9 @@ def _read(
 
 
 def _bytes_of(catalogue: str) -> tuple[str, bytes]:
-    if catalogue == "-":
+    if catalogue in ("-", STDIN):
+        if sys.stdin is None:
+            raise SourceError("standard input is closed", hint="name a file, or pipe one in")
         return "standard input", sys.stdin.buffer.read()
     path = Path(catalogue)
     try:
@@ -208,8 +211,9 @@ def _bytes_of(catalogue: str) -> tuple[str, bytes]:
             f"{catalogue} is a directory",
             hint=f"name the file in it, such as {path / 'catalog.json'}",
         ) from None
-    except OSError as error:
-        raise SourceError(f"{catalogue}: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        words = getattr(error, "strerror", None) or error
+        raise SourceError(f"{catalogue}: cannot be read: {words}") from error
 
 
 def _tell_problems(records: Catalogue) -> None:
@@ -239,21 +243,26 @@ def duration(flag: str, text: str) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise SettingError(f"{flag}: {error}", hint="write it like 45s, 30m or 2h") from error
+        raise SettingError(f"{flag} {text!r} {error}") from error
 
 
 def finish(
     work: Callable[[], Awaitable[Result]],
     workshop: Workshop,
-    reporter: Reporter,
+    reporter: Display,
     *,
     as_json: bool,
 ) -> int:
     """Run a job to its end with signals caught; print what came of it; the exit code."""
-    result = asyncio.run(_with_signals(work, workshop))
+    try:
+        result = asyncio.run(_with_signals(work, workshop))
+    finally:
+        reporter.close()  # whatever happens, the terminal is given back as it was
     reporter.ended(summary(result))
-    if result.error is not None and result.error.hint:
-        reporter.note(result.error.hint)
+    ending = ending_of(result)
+    if ending is not None:
+        for text in ending:
+            say(text)
     if as_json:
         print_json(as_data(result))
     return result.exit_code
@@ -262,26 +271,31 @@ def finish(
 async def _with_signals(work: Callable[[], Awaitable[Result]], workshop: Workshop) -> Result:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work())
+    received = signal.SIGINT
 
-    def interrupt(number: int) -> None:
+    def interrupt(number: signal.Signals) -> None:
+        nonlocal received
+        received = number
         stop = getattr(workshop, "stop", None)
         if stop is None:
             task.cancel()
             return
         stop(
             Interrupted(
-                f"interrupted by {signal.Signals(number).name}; all answers so far are kept",
+                f"interrupted by {number.name}; all answers so far are kept",
                 signal=number,
                 hint="the same command goes on from here",
             )
         )
 
-    for number_ in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number_, interrupt, number_)
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(caught, interrupt, caught)
     try:
         return await task
     except asyncio.CancelledError:
-        raise Interrupted("interrupted before the run began", signal=signal.SIGINT) from None
+        raise Interrupted(
+            f"interrupted by {received.name} before the run began", signal=received
+        ) from None
 
 
 def summary(result: Result) -> str:
@@ -309,14 +323,25 @@ def summary(result: Result) -> str:
         if counts.missed:
             lines.append(f"what failed and why: ventil failures list {run.id}")
         lines.append(f"published {run.output}")
-    if result.error is not None:
-        lines.append(f"{run.state}: {result.error.message}")
-    elif result.exit_code == 3:
-        lines.append(
-            f"more records without an answer than tolerated ({run.tolerate:.0%}); "
-            f"ask again for them: ventil failures replay {run.id}"
-        )
     return "\n".join(lines)
+
+
+def ending_of(result: Result) -> tuple[str, ...] | None:
+    """Why a run did not end well, and what to do next; None when it did. Never silenced."""
+    run, error = result.run, result.error
+    if error is not None:
+        state = run.state.value
+        said = error.message.removeprefix(f"{state}: ")
+        lead = "" if said.startswith(state) else f"{state}: "
+        hint = (f"hint: {error.hint}",) if error.hint else ()
+        return (lead + said, *hint)
+    if result.exit_code == 3:
+        return (
+            f"more records without an answer than tolerated ({100 * run.tolerate:.3g}%): "
+            f"{result.counts.missed if result.counts else 0:,} of {run.records:,}",
+            f"hint: ask again for them: ventil failures replay {run.id}",
+        )
+    return None
 
 
 def as_data(result: Result) -> dict[str, Any]:

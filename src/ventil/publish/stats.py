@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import glob
 import json
 import os
@@ -52,22 +53,42 @@ def report_path(output: Path) -> Path:
 
 
 def check_output(output: Path) -> None:
-    """Raise `OutputError` when the artefact could not be written there."""
-    if output.is_dir():
+    """Raise `OutputError` when the artefact could not be written there.
+
+    A disk that is full now is no reason: it may have room when the run is over.
+    """
+    if not _is_text(output):
+        raise OutputError(
+            f"the path {str(output)!r} is not UTF-8", hint="choose another with -o"
+        )
+    place = Path(os.path.realpath(output))
+    if place.is_dir():
         raise OutputError(
             f"{output} is a directory",
             hint=f"name a file in it: -o {output / 'stats.json'}",
         )
-    folder = output.parent
+    folder = place.parent
     if not folder.is_dir():
         raise OutputError(f"the folder {folder} does not exist", hint=f"mkdir -p {folder}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(
-            f"the folder {folder} is not writable: the artefact is renamed into place there",
-            hint="change its permissions, or choose another place with -o",
-        )
-    if report_path(output) == output:
-        raise OutputError(f"{output} is the name of a report", hint="choose another with -o")
+    for path in (place, report_path(place)):
+        if path.exists() and not path.is_file():
+            # A device or a pipe would be replaced by a file.
+            raise OutputError(f"{path} is not a regular file", hint="choose another with -o")
+        temporary = _temporary(path)
+        try:
+            os.close(_create(temporary))
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                continue
+            raise OutputError(
+                f"the folder {folder} is not writable: {error.strerror}"
+                if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+                else f"cannot write {path}: {error.strerror}",
+                hint="the artefact is renamed into place: change the folder's permissions, "
+                "or choose another place with -o",
+            ) from error
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) -> Counts:
@@ -157,11 +178,11 @@ def rfc3339(moment_s: float) -> str:
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[IO[str]]:
     """A file that takes the place of *path* when the block ends well, and vanishes if not."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     _clear_leftovers(path)
     try:
         try:
-            with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            with open(_create(temporary), "w", encoding="utf-8", newline="\n") as file:
                 if path.exists():
                     os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
                 yield file
@@ -197,6 +218,25 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:  # somebody else's
         return True
+    return True
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _create(path: Path) -> int:
+    """Open a new file, never what somebody else has put there (a link, say)."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        return False
     return True
 
 
