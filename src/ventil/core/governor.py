@@ -219,6 +219,7 @@ class Governor:
         self._gate_probe_s = 0.0  # when another request may check the gate
         self._verdicts = dict.fromkeys(Verdict, 0)
         self._waited: dict[Reason, float] = {}
+        self._open_until_s = -inf  # by the calendar; not yet looked at
         self._waiting: Reason | None = None
         self._waiting_since_s = now_s
         if state is not None:
@@ -251,9 +252,22 @@ class Governor:
             self._waiting_since_s = now_s
         return answer
 
+    def _closed(self, now_s: float) -> Wait | None:
+        """What the calendar says; None when it is open, and until when is remembered."""
+        calendar = self.policy.calendar
+        opens_s, why = calendar.opens(now_s)
+        if opens_s > now_s:
+            return Wait(opens_s, Reason.CALENDAR, f"{why} until {_clock(opens_s, now_s)}")
+        self._open_until_s = calendar.closes(now_s)
+        return None
+
     def _decide(
         self, now_s: float, pending: int, weight: int, retry: bool, record: Hashable
     ) -> Permit | Wait:
+        if now_s >= self._open_until_s:
+            closed = self._closed(now_s)
+            if closed is not None:
+                return closed
         gate, breaker = self._gate, self._breaker
         probe = breaker.opened_s is not None
         gate_probe = gate.checking
@@ -406,7 +420,7 @@ class Governor:
                 owed_s = max(self._announced_owed_s, now_s - 0.2)
                 self._announced_owed_s = owed_s + 0.9 * left[1] / left[0]
         if self._adaptive:
-            self._stall.sent(now_s, in_flight)
+            self._stall.sent(now_s)
             if not (retry or probe):
                 permit.cohort = self._limit.sent(now_s, in_flight)
         self._open[id(permit)] = permit
@@ -580,9 +594,8 @@ class Governor:
         rate = self._learner.rate
         if rate is not None and self._throughput(now_s) >= 0.8 * rate:
             return True
-        proof = sum(
-            1 for more, at_s in self._accepted if more > 1.25 * n and at_s > now_s - 10.0
-        )
+        more = n + n // 8  # a cap is not sharp: replies on their way count here, not there
+        proof = sum(1 for it, at_s in self._accepted if it >= more and at_s > now_s - 10.0)
         if proof >= 3:
             return True  # a cap would have refused those
         return n <= 1 or n < 0.6 * largest
@@ -596,8 +609,10 @@ class Governor:
             self._cap_before = (limit.limit, limit.ceiling, limit.startup)
         self._cap_reply_s = now_s
         n = permit.in_flight
+        known = limit.ceiling < self.policy.max_in_flight and limit.ceiling <= n
         limit.lower(now_s, n - 1, n - 1)
-        self._drain_to = max(1, (n - 1) // 2)
+        if not known:
+            self._drain_to = max(1, (n - 1) // 2)
 
     def _resume(self, permit: Permit) -> None:
         """The first answer after a throttle: measure from resume to resume."""
@@ -669,8 +684,11 @@ class Governor:
         gate, breaker = self._gate, self._breaker
         gated = gate.until_s > now_s
         shut = self._shut(now_s) if gated or breaker.is_open else None
+        opens_s, closed = self.policy.calendar.opens(now_s)
         if shut is not None:
             words = shut.detail if shut.reason is Reason.COOLDOWN else f"breaker {shut.detail}"
+        elif opens_s > now_s:
+            words = f"{closed} until {_clock(opens_s, now_s)}"
         elif gate.checking:
             words = f"one request checks whether it is over: {gate.why}"
         else:

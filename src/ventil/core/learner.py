@@ -113,6 +113,8 @@ class QuotaLearner:
             self._anchor_s, self._at_anchor = sent_s, admitted
         if raised or span_s <= 0 or count <= 0:
             self._rate_at_anchor = rate or 0.0
+            if raised and not self._confident:
+                self._confident, self._measured = True, rate or 0.0
             return
         measured = USE * count / span_s
         if rate is None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from ventil.core.calendar import Calendar
 from ventil.errors import SettingError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Policy:
     surely settled. `breaker_threshold`: overloads in a row that open the breaker.
     `refused_threshold`: refusals in a row that are taken as a ban. `longest_gate_s`: no
     provider can stop us for longer than this without being asked again. `retry_share`: part
-    of the requests in flight that may be retries (at least one may always be).
+    of the requests in flight that may be retries (at least one may always be). `calendar`:
+    the hours at which requests may go at all.
     """
 
     quotas: tuple[Quota, ...] = ()
@@ -54,6 +56,7 @@ class Policy:
     probe_cap_s: float = 30.0
     longest_gate_s: float = 86_400.0
     retry_share: float = 0.25
+    calendar: Calendar = Calendar()
 
     def __post_init__(self) -> None:
         for name in (
