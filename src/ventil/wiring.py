@@ -21,6 +21,7 @@ from ventil.adapters.lock import StateLock
 from ventil.adapters.sql import SqlStore, open_store
 from ventil.adapters.sqlite import sqlite_path
 from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
+from ventil.core.calendar import Calendar
 from ventil.core.fold import Counts, Published, publish
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
 from ventil.core.period import Period
@@ -243,7 +244,7 @@ class Workshop:
         }
         for place in (asked.output, report_path(asked.output)):
             for other, words in taken.items():
-                if place.exists() and other.exists() and place.samefile(other):
+                if _same_file(place, other):
                     raise OutputError(
                         f"{place} is {words}, and would be replaced by the artefact",
                         hint="choose another place with -o",
@@ -447,6 +448,7 @@ def policy_of(settings: ProviderSettings) -> Policy:
         max_in_flight=settings.max_in_flight,
         cooldown_s=settings.cooldown_s,
         timeout_s=settings.timeout_s,
+        calendar=Calendar.parse(settings.access, settings.maintenance),
     )
 
 
@@ -471,6 +473,13 @@ def find_run(store: SqlStore, run_id: str) -> Run:
         known = ", ".join(r.id for r in runs[:3]) or "none yet"
         raise UserError(f"there is no run {run_id!r}", hint=f"the latest: {known}")
     return run
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _check_newest(store: SqlStore, run: Run) -> None:

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import NAMES, Cli, Sim
+from commandline import NAMES, Cli, Sim
 
 
 def refused(cli: Cli, *arguments: str, code: int = 2) -> str:

@@ -2,14 +2,16 @@
 
 One queue per run, named after it, so that starting one run never wakes another's chunks;
 the executor id is the run's too, so a restart takes up exactly what a killed process of
-the same run left behind. A chunk's attempt is one workflow of one step, with the id
-`RUN:CHUNK:ATTEMPT`: queueing it twice is queueing it once. The step hands the work to
-the engine's event loop and waits in a thread of the library's. An attempt whose records
-partly failed ends, and the next one is queued with a delay: nothing sleeps in a slot.
+the same run left behind. A workflow makes one attempt at some chunks, one after another:
+of one chunk in a small run, of up to `_MOST_CHUNKS` neighbours while many are left,
+because a workflow costs 4 ms of the library's time. It hands each chunk to the engine's
+event loop and waits in a thread of the library's. An attempt whose records partly failed
+ends, and the next one is queued by itself with a delay: nothing sleeps in a slot.
 
 An interrupted attempt raises `_Interrupted`, a BaseException: the library records no
 outcome for it, just as if the process had been killed, and the next start runs it again.
-Steps run at least once; the handler answers a second call from the chunk's row.
+Workflows run at least once, and after a resume two of them may hold the same chunk: the
+handler answers for what is done from the chunk's row, and one under way is waited for.
 
 Settings and traps: DBOS Transact 3.4.0 as measured in November 2026. The queue is
 partitioned because only then are claims serialised; the write lock is taken when a
@@ -20,21 +22,26 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import contextvars
 import logging
+import shlex
 import threading
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
-from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
-from ventil.adapters.sqlite import sqlite_engine, sqlite_path
+from ventil.adapters.sqlite import as_state_error, sqlite_engine, sqlite_path
 from ventil.errors import StateError, Stopped
 from ventil.ports import ChunkHandler
 
-APPLICATION_VERSION = "chunks-1"
+_APPLICATION = "ventil"
+APPLICATION_VERSION = "chunks-2"
 """Raised only when an old journal can no longer be replayed by new code."""
 
+_MOST_CHUNKS = 16
 _POLL_S = 0.05
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
@@ -52,10 +59,11 @@ class DbosQueue:
         self._path = path.with_name(f"{path.stem}.queue{path.suffix}")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handler: ChunkHandler | None = None
-        self._running: set[concurrent.futures.Future[int]] = set()
+        self._running: dict[tuple[int, int], concurrent.futures.Future[int]] = {}
         self._lock = threading.Lock()
         self._stopping = False
         self._launched = False
+        self._at_once = 1
         self._retry_delay_s = 0.0
         self._workflow: Any = None
         self._run_id: str | None = None
@@ -71,15 +79,17 @@ class DbosQueue:
         """Launch the library and take up what a crash left over. Raises StateError."""
         self._loop = asyncio.get_running_loop()
         self._handler = handler
+        self._at_once = at_once
         self._retry_delay_s = retry_delay_s
         self._stopping = False
         self._run_id = run_id
         try:
             await asyncio.to_thread(self._launch, run_id, at_once)
         except Exception as error:
+            quoted = shlex.quote(str(self._path))
             raise StateError(
                 f"the durable queue {self._path} cannot be opened: {_first_line(error)}",
-                hint=f"move it away (mv {self._path} {self._path}.damaged) and give the same "
+                hint=f"move it away (mv {quoted} {quoted}.damaged) and give the same "
                 "command again: what was fetched is in the ledger, not in the queue",
             ) from error
 
@@ -90,73 +100,93 @@ class DbosQueue:
         # library flushes its handlers when it starts.
         log.handlers.clear()
         url = f"sqlite:///{self._path}"
+        # The library's own migrations begin their transactions themselves.
+        DBOS.migrate(url)
+        engine = sqlite_engine(url)
+        # A queue that is registered after the launch is noticed up to a second late.
+        client = DBOSClient(system_database_engine=engine, application_name=_APPLICATION)
+        try:
+            client.register_queue(
+                run_id,
+                worker_concurrency=at_once,
+                partition_concurrency=at_once,
+                polling_interval_sec=_POLL_S,
+                on_conflict="always_update",
+            )
+        finally:
+            client.destroy()
         DBOS(
             config={
-                "name": "ventil",
+                "name": _APPLICATION,
                 "system_database_url": url,
-                # The library's own migrations begin their transactions themselves.
-                "system_database_engine": sqlite_engine(url, immediate=lambda: self._launched),
+                "system_database_engine": engine,
+                "run_migrations": False,
                 "application_version": APPLICATION_VERSION,
                 "executor_id": run_id,
-                "notification_listener_polling_interval_sec": 1.0,
+                # Nobody listens; the library's stop waits for the end of an interval.
+                "notification_listener_polling_interval_sec": 0.05,
                 "log_level": "CRITICAL",
             }
         )
 
-        def attempt(run: str, index: int, number: int) -> int:
-            failed = DBOS.run_step({"name": "process"}, self._process, run, index, number)
-            if failed:
-                self._enqueue(run, index, number + 1, self._retry_delay_s)
-            return failed
+        def attempt(run: str, indexes: list[int], number: int) -> None:
+            for index in indexes:
+                if self._process(run, index, number):
+                    # Outside of this workflow: what it queues would become its child,
+                    # numbered, and a second execution need not queue the same.
+                    again = ([index], number + 1, self._retry_delay_s)
+                    contextvars.Context().run(self._enqueue, run, *again)
 
-        self._workflow = DBOS.workflow(name="chunk", max_recovery_attempts=_RECOVERIES)(attempt)
+        self._workflow = DBOS.workflow(name="chunks", max_recovery_attempts=_RECOVERIES)(
+            attempt
+        )
         DBOS.listen_queues([run_id])
         DBOS.launch()
         self._launched = True
-        DBOS.register_queue(
-            run_id,
-            worker_concurrency=at_once,
-            partition_concurrency=at_once,
-            polling_interval_sec=_POLL_S,
-            on_conflict="always_update",
-        )
 
     def _process(self, run_id: str, index: int, attempt: int) -> int:
         """Run the handler on the engine's loop; called on a thread of the library's."""
+        this = (index, attempt)
         with self._lock:
             if self._stopping or self._loop is None or self._handler is None:
                 raise _Interrupted
-            future = asyncio.run_coroutine_threadsafe(
-                _as_coroutine(self._handler(run_id, index, attempt)), self._loop
-            )
-            self._running.add(future)
+            future = self._running.get(this)
+            if future is None:
+                future = self._running[this] = asyncio.run_coroutine_threadsafe(
+                    _as_coroutine(self._handler(run_id, index, attempt)), self._loop
+                )
         try:
             return future.result()
         except (concurrent.futures.CancelledError, Stopped) as stop:
             raise _Interrupted from stop
         finally:
             with self._lock:
-                self._running.discard(future)
+                if self._running.get(this) is future:
+                    del self._running[this]
 
-    def _enqueue(self, run_id: str, index: int, attempt: int, delay_s: float) -> None:
+    def _enqueue(self, run_id: str, indexes: list[int], attempt: int, delay_s: float) -> None:
+        """Queue an attempt at some chunks; what is queued under the same id is left."""
         with (
-            SetWorkflowID(f"{run_id}:{index}:{attempt}"),
+            SetWorkflowID(f"{run_id}:{indexes[0]}-{indexes[-1]}:{attempt}"),
             SetEnqueueOptions(
                 queue_partition_key=run_id, delay_seconds=delay_s if delay_s > 0 else None
             ),
         ):
-            DBOS.enqueue_workflow(run_id, self._workflow, run_id, index, attempt)
+            DBOS.enqueue_workflow(run_id, self._workflow, run_id, indexes, attempt)
 
     async def enqueue(self, run_id: str, chunks: Sequence[tuple[int, int, float]]) -> None:
         """Queue (index, attempt, delay in seconds); one that is queued already is left."""
 
         def put() -> None:
-            for index, attempt, delay_s in chunks:
+            for indexes, attempt, delay_s in _bundles(chunks, self._at_once):
                 if self._stopping:
                     return
-                self._enqueue(run_id, index, attempt, delay_s)
+                self._enqueue(run_id, indexes, attempt, delay_s)
 
-        await asyncio.to_thread(put)
+        try:
+            await asyncio.to_thread(put)
+        except Exception as error:
+            raise as_state_error(error, str(self._path)) from error
 
     async def stop(self, *, over: bool) -> None:
         """End the library. Attempts under way are interrupted and keep no outcome.
@@ -165,7 +195,7 @@ class DbosQueue:
         """
         with self._lock:
             self._stopping = True
-            running = list(self._running)
+            running = list(self._running.values())
         for future in running:
             future.cancel()
         if self._launched:
@@ -178,11 +208,31 @@ class DbosQueue:
         while self._running and time.monotonic() < deadline_s:
             time.sleep(0.01)
         if over and self._run_id is not None:
-            ids = [w.workflow_id for w in DBOS.list_workflows(queue_name=self._run_id)]
-            if ids:
-                DBOS.delete_workflows(ids)
-            DBOS.delete_queue(self._run_id)
+            with contextlib.suppress(Exception):  # only tidying: on a full disk it stays
+                ids = [w.workflow_id for w in DBOS.list_workflows(queue_name=self._run_id)]
+                if ids:
+                    DBOS.delete_workflows(ids)
+                DBOS.delete_queue(self._run_id)
         DBOS.destroy(destroy_registry=True)
+
+
+def _bundles(
+    chunks: Sequence[tuple[int, int, float]], at_once: int
+) -> Iterator[tuple[list[int], int, float]]:
+    """Chunks that share a workflow: neighbours of the same attempt and delay.
+
+    The more are left, the more go together; the last ones go alone, so that all of
+    *at_once* have work to the end.
+    """
+    start = 0
+    while start < len(chunks):
+        most = min(_MOST_CHUNKS, max(1, (len(chunks) - start) // (2 * at_once)))
+        _, attempt, delay_s = chunks[start]
+        end = start + 1
+        while end < min(start + most, len(chunks)) and chunks[end][1:] == (attempt, delay_s):
+            end += 1
+        yield [index for index, _, _ in chunks[start:end]], attempt, delay_s
+        start = end
 
 
 async def _as_coroutine(work: Awaitable[int]) -> int:

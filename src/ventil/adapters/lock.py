@@ -38,9 +38,8 @@ class StateLock:
             file.close()
             return False
         with contextlib.suppress(OSError):  # a full disk: the words are only a courtesy
-            file.truncate(0)
-            file.write(f"process {os.getpid()}, {words}")
-            file.flush()
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), f"process {os.getpid()}, {words}".encode())
         self._file = file
         return True
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
@@ -28,7 +29,7 @@ from ventil.adapters.rows import (
     run_values,
     unpack,
 )
-from ventil.adapters.sqlite import as_state_error, sqlite_engine, sqlite_path
+from ventil.adapters.sqlite import as_damaged, as_state_error, sqlite_engine, sqlite_path
 from ventil.core.model import Good, Sample, Status
 from ventil.errors import StateError
 from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run, RunState
@@ -85,7 +86,7 @@ class SqlStore:
                 t.metadata.create_all(db)
                 db.execute(t.version.insert().values(version=t.SCHEMA_VERSION))
                 return
-            found = db.execute(sa.select(t.version.c.version)).scalar_one()
+            found = int(db.execute(sa.select(t.version.c.version)).scalar_one())
             if found > t.SCHEMA_VERSION:
                 raise StateError(
                     f"{self._path} was written by a newer Ventil "
@@ -133,6 +134,9 @@ class SqlStore:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error) as error:
             raise as_state_error(error, self._path) from error
+        except (sa.exc.NoResultFound, ValueError, TypeError, LookupError, zlib.error) as error:
+            # What was read makes no sense: a page of it is not what was written.
+            raise as_damaged(self._path, str(error) or type(error).__name__) from error
 
     def close(self) -> None:
         """Close the file; the write-ahead log is folded in when nobody else has it open."""
@@ -163,7 +167,7 @@ class SqlStore:
         """A run by its id; None when there is none."""
         with self._read() as db:
             row = db.execute(_RUN.where(t.run.c.id == run_id)).mappings().one_or_none()
-        return as_run(row) if row else None
+            return as_run(row) if row else None
 
     def runs(self, *, limit: int = 50) -> list[Run]:
         """The latest runs, newest first."""
@@ -198,7 +202,7 @@ class SqlStore:
             blob = db.execute(
                 sa.select(t.run.c["keys"]).where(t.run.c.id == run_id)
             ).scalar_one()
-        return list(unpack(blob))
+            return unpack(blob)
 
     # -- chunks ----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -67,11 +68,7 @@ def as_state_error(error: Exception, path: str) -> StateError:
     if isinstance(cause, sqlite3.DatabaseError) and (
         "malformed" in text or "not a database" in text
     ):
-        return StateError(
-            f"{path} is damaged ({text})",
-            hint=f"move it away (mv {path} {path}.damaged) and give the same command again; "
-            "the published artefact stays as it is, the last good values in the file are lost",
-        )
+        return as_damaged(path, text)
     if "locked" in text:
         return StateError(
             f"{path} is locked by another process ({text})",
@@ -80,4 +77,14 @@ def as_state_error(error: Exception, path: str) -> StateError:
     return StateError(
         f"the state database {path} cannot be used: {text}",
         hint="look with `ventil doctor`, or choose another file with --database",
+    )
+
+
+def as_damaged(path: str, words: str) -> StateError:
+    """The database at *path* does not hold what was written to it."""
+    old = shlex.quote(path)
+    return StateError(
+        f"{path} is damaged ({words})",
+        hint=f"move it away (mv {old} {old}.damaged) and give the same command again; "
+        "the published artefact stays as it is, the last good values in the file are lost",
     )

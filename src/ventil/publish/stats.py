@@ -17,6 +17,7 @@ import errno
 import glob
 import json
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -62,16 +63,18 @@ def check_output(output: Path) -> None:
             f"the path {str(output)!r} is not UTF-8", hint="choose another with -o"
         )
     place = Path(os.path.realpath(output))
-    if place.is_dir():
+    if os.path.isdir(place):  # unlike Path.is_dir, it holds for names of any length
         raise OutputError(
             f"{output} is a directory",
             hint=f"name a file in it: -o {output / 'stats.json'}",
         )
     folder = place.parent
-    if not folder.is_dir():
-        raise OutputError(f"the folder {folder} does not exist", hint=f"mkdir -p {folder}")
+    if not os.path.isdir(folder):
+        raise OutputError(
+            f"the folder {folder} does not exist", hint=f"mkdir -p {shlex.quote(str(folder))}"
+        )
     for path in (place, report_path(place)):
-        if path.exists() and not path.is_file():
+        if os.path.exists(path) and not os.path.isfile(path):
             # A device or a pipe would be replaced by a file.
             raise OutputError(f"{path} is not a regular file", hint="choose another with -o")
         temporary = _temporary(path)
@@ -227,7 +230,7 @@ def _temporary(path: Path) -> Path:
 
 def _create(path: Path) -> int:
     """Open a new file, never what somebody else has put there (a link, say)."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         path.unlink()
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
 
