@@ -206,11 +206,21 @@ class Workshop:
             settings.max_in_flight,
             provider.profile.latency_s,
         )
-        condition = governor.condition(self.clock.now_s())
+        now_s = self.clock.now_s()
+        calendar = governor.policy.calendar
+        ends_s = calendar.ends(now_s, took.seconds)
+        if ends_s - now_s > took.seconds + 1.0:  # some of the time it is closed
+            hours = ", ".join(h.text for h in (*calendar.access, *calendar.maintenance))
+            took = Estimate(ends_s - now_s, f"{took.limited_by}, and the hours: {hours}")
+        condition = governor.condition(now_s)
         held = None
         if paused is not None:
             held = f"paused: {paused}"
-        elif condition.gate_until_s is not None or condition.breaker != "closed":
+        elif (
+            condition.gate_until_s is not None
+            or condition.breaker != "closed"
+            or calendar.opens(now_s)[0] > now_s
+        ):
             held = condition.words
         return made, took, held
 

@@ -298,7 +298,7 @@ def test_a_bad_value_is_named_with_key_and_place(desk: Desk, line: str, said: st
         ("quotas = 5", "must be a list"),
         ("quotas = '['", "is not a list"),
         ("access = ['Mon 25:00-26:00 UTC']", "Mon-Fri 22:00-06:00 Europe/Zurich"),
-        ("access = ['Mon 22:00-23:00 Mars/Base']", "'Mars/Base' is not a time zone"),
+        ("access = ['Mon 22:00-23:00 Mars/Base']", "there is no time zone 'Mars/Base'"),
         ("maintenance = [7]", "write it as in"),
         ('contact = "a\\nb"', "printable ASCII"),
         ("timeout = 0", "must be at least 50ms"),

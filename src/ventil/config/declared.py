@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ventil.core import calendar
 from ventil.core.duration import parse_duration
 from ventil.core.quota import BadQuota, Quota
 from ventil.errors import SettingError
 
 DEFAULT_DATABASE = "sqlite:///.ventil/ventil.sqlite"
 
-_DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
-_TIME = r"(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)"
-_HOURS = re.compile(rf"(?:{_DAY}(?:-{_DAY})? )?{_TIME}-{_TIME} (?P<zone>\S+)", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -132,19 +129,14 @@ def _hours(value: object) -> object:
     if not isinstance(rules, list):
         return value
     for rule in rules:
-        found = _HOURS.fullmatch(rule) if isinstance(rule, str) else None
-        if not found:
+        if not isinstance(rule, str):
             raise ValueError(
-                f"has a wrong part: {rule!r};"
-                ' write it as in "Mon-Fri 22:00-06:00 Europe/Zurich"'
+                f'has a wrong part: {rule!r}; write it as in "Mon-Fri 22:00-06:00 UTC"'
             )
         try:
-            zoneinfo.ZoneInfo(found["zone"])
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"has a wrong part: {found['zone']!r} is not a time zone; "
-                "write it as in Europe/Zurich or UTC"
-            ) from None
+            calendar.Hours.parse(rule)
+        except SettingError as error:
+            raise ValueError(f"has a wrong part: {error.message}; {error.hint}") from None
     return rules
 
 
