@@ -86,7 +86,7 @@ def fetch_on(day: dt.date) -> tuple[list[str], list[Sample]]:
 def test_on_its_own_day_a_named_period_is_asked_by_name() -> None:
     """The provider knows best which days it has."""
     targets, samples = fetch_on(TODAY)
-    assert targets == ["/downloads/point/last-week/tiny-lib"]
+    assert targets == ["/downloads/range/last-week/tiny-lib"]
     assert [sample.status for sample in samples] == [Status.OK]
 
 

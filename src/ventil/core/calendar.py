@@ -203,6 +203,10 @@ class Calendar:
         return moment_s, ""
 
 
+ALWAYS_OPEN = Calendar()
+"""The calendar of a provider without hours."""
+
+
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from ventil.core.calendar import Calendar
+from ventil.core.calendar import ALWAYS_OPEN, Calendar
 from ventil.errors import SettingError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Policy:
     probe_cap_s: float = 30.0
     longest_gate_s: float = 86_400.0
     retry_share: float = 0.25
-    calendar: Calendar = Calendar()
+    calendar: Calendar = ALWAYS_OPEN
 
     def __post_init__(self) -> None:
         for name in (

@@ -14,13 +14,13 @@ so no window is exceeded whatever is killed when.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Permit, Reason, Wait
 from ventil.crashpoint import crashpoint
+from ventil.engine.line import WaitingLine
 from ventil.errors import StateError, Suspended
 from ventil.ports import Clock, Store
 
@@ -38,17 +38,6 @@ class Patience:
 
     max_wait_s: float
     reach_within_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Ticket:
-    """A request's place in the queue; `number` grows in the order of arrival."""
-
-    number: int
-    permit: asyncio.Future[Permit]
-    weight: int
-    retry: bool
-    record: Hashable
 
 
 class Gate:
@@ -71,9 +60,7 @@ class Gate:
         self._store = store
         self._patience = patience
         self._stop = stop
-        self._fresh: deque[_Ticket] = deque()
-        self._again: deque[_Ticket] = deque()
-        self._number = 0
+        self._line = WaitingLine()
         self._timer: asyncio.TimerHandle | None = None
         self._paused: str | None = None
         self._closed = False
@@ -90,21 +77,25 @@ class Gate:
     # -- asking and telling ----------------------------------------------------------
 
     async def acquire(
-        self, *, weight: int = 1, retry: bool = False, record: Hashable = None
+        self,
+        *,
+        weight: int = 1,
+        retry: bool = False,
+        record: Hashable = None,
+        urgent: bool = False,
     ) -> Permit:
         """Wait for a permit. `record` names what the request is for, see `Governor.admit`.
 
+        `urgent`: a person waits for it, so it goes before the others; see `WaitingLine`.
         Raises CancelledError when the run stops, StateError when the governor's state
         cannot be stored.
         """
-        if not (self._closed or self._fresh or self._again):
+        if not (self._closed or self._line):
             permit = self._admit(weight, retry, record)
             if permit is not None:
                 return permit
-        self._number += 1
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        ticket = _Ticket(self._number, future, weight, retry, record)
-        (self._again if retry else self._fresh).append(ticket)
+        self._line.join(future, weight=weight, retry=retry, record=record, urgent=urgent)
         if self._timer is None:
             self._pump()
         try:
@@ -151,40 +142,33 @@ class Gate:
         return decision
 
     def _pump(self) -> None:
-        """Hand out permits, in the order of arrival, until the governor says wait."""
+        """Hand out permits, in the order of the line, until the governor says wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        line = self._line
         try:
-            while not self._closed and (ticket := self._next()) is not None:
+            while not self._closed and (ticket := line.next()) is not None:
                 permit = self._admit(ticket.weight, ticket.retry, ticket.record)
-                if permit is None and ticket.retry and self._fresh and self._budget_spent:
-                    ticket = self._fresh[0]  # retries may not hold up the others
-                    permit = self._admit(ticket.weight, ticket.retry, ticket.record)
+                if permit is None and ticket.retry and self._budget_spent:
+                    first_try = line.next(retries=False)  # retries may not hold up the others
+                    if first_try is None:
+                        return
+                    ticket = first_try
+                    permit = self._admit(ticket.weight, False, ticket.record)
                 if permit is None:
                     return
-                (self._again if ticket.retry else self._fresh).popleft()
+                line.leave(ticket)
                 ticket.permit.set_result(permit)
-            if not self.queued:
+            if not line:
                 self._end_wait(self._clock.now_s())
         except StateError as error:
             self._stop(error)
 
-    def _next(self) -> _Ticket | None:
-        """The oldest ticket of both queues; given-up ones are dropped."""
-        for queue in (self._fresh, self._again):
-            while queue and queue[0].permit.cancelled():
-                queue.popleft()
-        if not self._again:
-            return self._fresh[0] if self._fresh else None
-        if not self._fresh or self._again[0].number < self._fresh[0].number:
-            return self._again[0]
-        return self._fresh[0]
-
     @property
     def queued(self) -> int:
         """Requests that wait for a permit."""
-        return len(self._fresh) + len(self._again)
+        return len(self._line)
 
     @property
     def _budget_spent(self) -> bool:

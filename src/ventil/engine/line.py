@@ -1,0 +1,98 @@
+"""Who waits at a gate, and who is next.
+
+Two classes: *urgent* requests, for which a person waits, and the others. Urgent ones go
+first, but every fourth permit goes to the others while they wait, so a stream of urgent ones
+cannot starve a nightly run. Within a class it is the order of arrival, and retries may
+be passed over when their budget is spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from ventil.core.governor import Permit
+
+URGENT_IN_A_ROW = 3
+"""So many urgent requests go before one of the others does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request's place in the line; `number` grows in the order of arrival."""
+
+    number: int
+    permit: asyncio.Future[Permit]
+    weight: int
+    retry: bool
+    record: Hashable
+    urgent: bool
+
+
+class _Class:
+    """First tries and retries of one class, each in the order of arrival."""
+
+    __slots__ = ("again", "fresh")
+
+    def __init__(self) -> None:
+        self.fresh: deque[Ticket] = deque()
+        self.again: deque[Ticket] = deque()
+
+    def first(self, *, retries: bool) -> Ticket | None:
+        """The oldest ticket, of first tries only without *retries*; given-up ones go."""
+        for queue in (self.fresh, self.again):
+            while queue and queue[0].permit.cancelled():
+                queue.popleft()
+        if not self.again or not retries:
+            return self.fresh[0] if self.fresh else None
+        if not self.fresh or self.again[0].number < self.fresh[0].number:
+            return self.again[0]
+        return self.fresh[0]
+
+
+class WaitingLine:
+    """The line at one gate. `len` counts those who wait, given-up ones at times too."""
+
+    def __init__(self) -> None:
+        self._urgent = _Class()
+        self._others = _Class()
+        self._number = 0
+        self._in_a_row = 0  # urgent ones that went while others waited
+
+    def __len__(self) -> int:
+        urgent, others = self._urgent, self._others
+        return len(urgent.fresh) + len(urgent.again) + len(others.fresh) + len(others.again)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def join(
+        self,
+        permit: asyncio.Future[Permit],
+        *,
+        weight: int,
+        retry: bool,
+        record: Hashable,
+        urgent: bool,
+    ) -> None:
+        """Stand at the end of one's class."""
+        self._number += 1
+        ticket = Ticket(self._number, permit, weight, retry, record, urgent)
+        place = self._urgent if urgent else self._others
+        (place.again if retry else place.fresh).append(ticket)
+
+    def next(self, *, retries: bool = True) -> Ticket | None:
+        """Who is next; None when nobody is. Nobody leaves the line by this."""
+        urgent = self._urgent.first(retries=retries)
+        other = self._others.first(retries=retries)
+        if urgent is None or other is None:
+            return urgent or other
+        return other if self._in_a_row >= URGENT_IN_A_ROW else urgent
+
+    def leave(self, ticket: Ticket) -> None:
+        """*ticket*, which `next` named, got its permit."""
+        place = self._urgent if ticket.urgent else self._others
+        (place.again if ticket.retry else place.fresh).popleft()
+        self._in_a_row = self._in_a_row + 1 if ticket.urgent else 0
