@@ -1,0 +1,6 @@
+"""Changelogs: a text in any of their many styles in, its releases out. Pure."""
+
+from ventil.changelog.model import Release, Section
+from ventil.changelog.parser import parse, release_as_data
+
+__all__ = ["Release", "Section", "parse", "release_as_data"]
