@@ -428,7 +428,12 @@ def test_a_definitive_no_is_not_bisected(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal", [Response(405, HTML, b""), Response(404, HTML, b"<html>Not Found</html>")]
+    "refusal",
+    [
+        Response(405, HTML, b""),
+        Response(404, HTML, b"<html>Not Found</html>"),
+        Response(404, JSON, b'{"error":"not found"}'),
+    ],
 )
 def test_where_days_are_not_served_the_sum_is_asked(refusal: Response) -> None:
     """A mirror may know only `point`; its numbers are taken all the same."""
@@ -444,6 +449,16 @@ def test_where_days_are_not_served_the_sum_is_asked(refusal: Response) -> None:
         "/downloads/point/last-week/a,b",
         "/downloads/point/last-week/@s/c",
     ]
+
+
+def test_a_404_that_names_the_package_is_believed_at_once() -> None:
+    """As npm words it; another 404 to `range` may be about the form, so `point` decides."""
+    named = Response(404, JSON, b'{"error":"package tiny-lib not found"}')
+    driven = run(["tiny-lib"], named)
+    assert (only(driven).status, len(driven.requests)) == (Status.UNKNOWN, 1)
+    unnamed = Response(404, JSON, b'{"error":"Not found"}')
+    driven = run(["tiny-lib"], unnamed)
+    assert (only(driven).status, len(driven.requests)) == (Status.UNKNOWN, 2)
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 530])
@@ -681,6 +696,43 @@ def test_a_sum_whose_last_days_read_zero_is_not_believed(
     sample = one(ok(past("tiny-lib", counts)))
     assert (sample.status, sample.value) == (status, value)
     assert (status is Status.OK) == (sample.detail == "")
+
+
+def test_days_are_counted_in_whatever_order_they_come() -> None:
+    """The last day is the last of the calendar."""
+    days = past("tiny-lib", [900, 900, 900, 900, 900, 900, 0])
+    days["downloads"].reverse()
+    sample = one(ok(days))
+    assert (sample.status, sample.value) == (Status.SUSPECT, 5_400)
+    assert "2026-11-20 reads 0" in sample.detail
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        [{"downloads": 1, "day": f"2026-11-{day}"} for day in (14, 14, 16, 17, 18, 19, 20)],
+        [{"downloads": 1, "day": f"2026-11-{day}"} for day in (13, 14, 15, 16, 17, 18, 19)],
+        [{"downloads": 1, "day": f"2026-11-{day}"} for day in range(13, 21)],
+        [{"downloads": 1, "day": None}] * 7,
+        [{"downloads": 1}] * 7,
+        [7] * 7,
+        [None],
+        [],
+    ],
+)
+def test_other_days_than_those_of_the_interval_are_no_number(days: list[Any]) -> None:
+    """Twice the same, one too many, from elsewhere, or none."""
+    sample = one(ok({"start": START, "end": END, "package": "tiny-lib", "downloads": days}))
+    assert (sample.status, sample.value) == (Status.FAILED, None)
+    assert sample.detail.startswith("garbled answer: ")
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, True, "1", None, 2**53])
+def test_a_day_with_no_whole_number_spoils_the_sum(count: Any) -> None:
+    """It is not left out of it."""
+    days = past("tiny-lib", [5] * 7)
+    days["downloads"][3]["downloads"] = count
+    assert (one(ok(days)).status, one(ok(days)).value) == (Status.FAILED, None)
 
 
 def test_days_missing_from_a_sum_are_no_number() -> None:

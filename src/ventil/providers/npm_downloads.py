@@ -41,7 +41,7 @@ from ventil.core.outcome import judge_http
 from ventil.core.period import Period
 from ventil.providers import npm_replies as replies
 from ventil.providers.npm_names import name_fault
-from ventil.providers.npm_replies import Trouble, Why
+from ventil.providers.npm_replies import Count, Trouble, Why
 from ventil.providers.profile import Profile, Provider
 
 BULK_NAMES = 128
@@ -151,6 +151,8 @@ def judge(request: Request, reply: Reply, now_s: float) -> Outcome:
     if not isinstance(reply, Response) or outcome.verdict is Verdict.THROTTLED:
         return outcome
     if reply.status == 200:
+        if replies.is_answer(reply.body):
+            return outcome
         # The keys do not matter here: what is wrong with all of an answer is wrong anyway.
         found = replies.read(reply, ())
         trouble = found if isinstance(found, Trouble) else None
@@ -180,10 +182,10 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
         else:
             done.append(Sample(key, Status.FAILED, detail=f"not asked: the name {fault}"))
     zeros: dict[Interval, dict[str, Sample]] = {}
-    unserved: list[str] = []
+    unserved: list[str] = []  # by a mirror or a stand-in that knows only sums
 
     def look_at_days(key: str, entry: Any) -> Sample | None:
-        if isinstance(entry, Trouble) and entry.why is Why.NOT_SERVED:
+        if isinstance(entry, Trouble) and entry.why in (Why.NOT_SERVED, Why.NOT_FOUND):
             unserved.append(key)
             return None
         return first_look(key, entry)
@@ -204,7 +206,7 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
     bulk = period.interval.days <= BULK_DAYS
     if _may_be_unsettled(period.interval, period.today) and period.interval.days > 1:
         done += yield from _ask("range", period.name, askable, look_at_days, bulk=bulk)
-        askable = unserved  # by a mirror or a stand-in that knows only sums
+        askable = unserved
     done += yield from _ask("point", period.name, askable, first_look, bulk=bulk)
     for zero, held in zeros.items():
 
@@ -257,7 +259,7 @@ def _ask(
             answer = replies.read(reply, piece)
             if isinstance(answer, Trouble):
                 refusals = refusals + 1 if answer.why is Why.REFUSED else 0
-                if len(piece) > 1 and answer.why in _CUT:
+                if len(piece) > 1 and answer.why in _CUT[form]:
                     pieces.extend(_cut(piece, answer.why))
                     continue
             else:
@@ -271,10 +273,12 @@ def _ask(
 
 
 _MISSING = Trouble(Why.GARBLED, "missing from the provider's answer")
-_CUT = frozenset(
-    {Why.REFUSED, Why.TOO_LONG, Why.SCOPED_IN_BULK, Why.BAD_REQUEST, Why.NOT_FOUND}
-)
-"""Troubles that may be about one name in a batch, or about its size."""
+_ABOUT_NAMES = {Why.REFUSED, Why.TOO_LONG, Why.SCOPED_IN_BULK, Why.BAD_REQUEST}
+_CUT = {"range": frozenset(_ABOUT_NAMES), "point": frozenset({*_ABOUT_NAMES, Why.NOT_FOUND})}
+"""Troubles that may be about one name in a batch, or about its size.
+
+A 404 to a `range` that names no package may as well be about the form: `point` finds out.
+"""
 
 
 def _cut(piece: tuple[str, ...], why: Why) -> list[tuple[str, ...]]:
@@ -285,20 +289,17 @@ def _cut(piece: tuple[str, ...], why: Why) -> list[tuple[str, ...]]:
 
 
 def _sample(key: str, entry: Any, period: Period) -> Sample:
-    if isinstance(entry, Trouble):
+    if isinstance(entry, Trouble) and entry.why is not Why.NOT_FOUND:
         return Sample(key, Status.FAILED, detail=entry.detail)
-    if entry is None:
+    if entry is None or isinstance(entry, Trouble):
         return Sample(key, Status.UNKNOWN, detail=_UNKNOWN)
     counted = replies.count_of(entry, key)
     if isinstance(counted, str):
         return Sample(key, Status.FAILED, detail=counted)
-    value, interval = counted
-    doubt = period.check(interval)
-    if doubt is None and value and type(entry["downloads"]) is list:
-        doubt = _hole(entry["downloads"], period.today)
+    doubt = period.check(counted.interval) or _hole(counted, period.today)
     if doubt is not None:
-        return Sample(key, Status.SUSPECT, value, interval, doubt)
-    return Sample(key, Status.OK, value, interval)
+        return Sample(key, Status.SUSPECT, counted.value, counted.interval, doubt)
+    return Sample(key, Status.OK, counted.value, counted.interval)
 
 
 def _doubted(sample: Sample, doubt: str | None) -> Sample:
@@ -324,26 +325,26 @@ def _doubt(last: Good, zero: Interval) -> str | None:
     return f"zero, but the last good value was {last.value}{days}: not settled yet"
 
 
-def _hole(days: Sequence[Mapping[str, Any]], today: dt.date) -> str | None:
+def _hole(counted: Count, today: dt.date) -> str | None:
     """Why a sum is not to be believed: its last days have not settled. None when it is.
 
-    *days* is a checked `range` list that is not all zero. Only zeros at its end count, and
-    only recent ones: an older hole is there to stay (whether npm ever fills them is not
-    known). The usual day must be clearly used, for many packages rest on Sundays.
+    Only zeros at its end count, and only recent ones: an older hole is there to stay
+    (whether npm ever fills them is not known). The usual day must be clearly used, for many
+    packages rest on Sundays.
     """
-    settled = [day["downloads"] for day in days]
-    open_days = 0
-    while settled and settled[-1] == 0:
+    days = counted.days
+    if not days or days[-1] or not counted.value:
+        return None
+    last = counted.interval.end
+    if (today - last).days > UNSETTLED_DAYS:
+        return None
+    settled = list(days)
+    while not settled[-1]:
         settled.pop()
-        open_days += 1
-    if open_days == 0 or not settled:
-        return None
-    last = max(day["day"] for day in days)
-    if (today - dt.date.fromisoformat(last)).days > UNSETTLED_DAYS:
-        return None
     usual = median_low(settled)
     if usual < CLEARLY_USED:
         return None
+    open_days = len(days) - len(settled)
     which = f"{last} reads" if open_days == 1 else f"the {open_days} days to {last} read"
     return f"{which} 0 where a usual day has {usual}: not settled yet"
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,7 +36,7 @@ class Why(Enum):
     TOO_LONG = auto()  # the URL does not get through: about the batch
     SCOPED_IN_BULK = auto()  # a scoped name spoilt the batch
     BAD_REQUEST = auto()  # another 400: about the request, perhaps about one of its names
-    NOT_FOUND = auto()  # a 404 of npm's own: no such package, when one was asked about
+    NOT_FOUND = auto()  # a 404 with JSON: no such package, when one was asked about
     NOT_SERVED = auto()  # a 404 that is not npm's, a 405: this form of asking is not there
     DENIED = auto()  # any other definitive 4xx
     UNWELL = auto()  # 5xx, no whole answer: about the provider
@@ -48,6 +49,15 @@ class Trouble:
 
     why: Why
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number, the days it covers, and its days one by one; none when only a sum is known."""
+
+    value: int
+    interval: Interval
+    days: Sequence[int]
 
 
 _SCAN_BYTES = 16 * 1024  # where a throttle page says so is near its top
@@ -101,6 +111,28 @@ def trouble_of(reply: Reply) -> Trouble | None:
     return Trouble(Why.DENIED, detail)
 
 
+class _Head(msgspec.Struct, gc=False):
+    error: msgspec.Raw = msgspec.Raw(b"null")
+    start: msgspec.Raw = msgspec.Raw(b"null")
+    package: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def is_answer(body: bytes) -> bool:
+    """Whether the body of a 200 has the form of an answer, at a tenth of reading it.
+
+    False means that `read` has to say; what is in the entries is not looked at.
+    """
+    if not body.isascii():
+        return False  # what is skipped is not checked to be UTF-8
+    try:
+        head = msgspec.json.decode(body, type=_Head)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return False
+    return bytes(head.error)[:1] != b'"' and (
+        bytes(head.start)[:1] != b'"' or bytes(head.package)[:1] == b'"'
+    )
+
+
 def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
     """The entries of a reply about *keys*, by key; or why there are none.
 
@@ -110,7 +142,8 @@ def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
     """
     trouble = trouble_of(reply)
     if trouble is not None:
-        if trouble.why is Why.NOT_FOUND and len(keys) == 1:
+        named = trouble.why is Why.NOT_FOUND and len(keys) == 1
+        if named and keys[0] in trouble.detail.split():
             return {keys[0]: None}
         return trouble
     body = reply.body if isinstance(reply, Response) else b""
@@ -131,26 +164,55 @@ def read(reply: Reply, keys: tuple[str, ...]) -> dict[str, Any] | Trouble:
     return answer
 
 
-def count_of(entry: Any, key: str) -> tuple[int, Interval] | str:
-    """Number and days of an entry about *key*, or why it is not one.
+def count_of(entry: Any, key: str) -> Count | str:
+    """What an entry about *key* counts, or why it counts nothing.
 
     A `range` entry's number is the sum of its days; each day of the interval must be there.
     """
     interval = _covered(entry, key)
     if type(interval) is str:
         return interval
-    count = entry.get("downloads")
-    if type(count) is list:
-        counts = days_of(entry, key)
-        if type(counts) is str:
-            return counts
-        days = interval.days  # type: ignore[union-attr]
-        if len(counts) != days:
-            return f"garbled answer: {len(counts)} days of the {days} in {interval}"
-        return sum(counts.values()), interval  # type: ignore[union-attr, return-value]
-    if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
-        return f"garbled answer: {_say(count)} is not a number of downloads"
-    return count, interval  # type: ignore[return-value]
+    assert isinstance(interval, Interval)  # noqa: S101 - for the type checker
+    found = entry.get("downloads")
+    if type(found) is list:
+        days = _daily(found, interval)
+        return days if isinstance(days, str) else Count(sum(days), interval, days)
+    if not _is_count(found):
+        return f"garbled answer: {_say(found)} is not a number of downloads"
+    return Count(found, interval, ())
+
+
+def _daily(found: list[Any], interval: Interval) -> Sequence[int] | str:
+    """The counts of the interval's days in their order, or why they are not."""
+    expected = _day_names(interval)
+    try:
+        if [item["day"] for item in found] != expected:
+            found = sorted(found, key=lambda item: str(item["day"]))
+            if [item["day"] for item in found] != expected:
+                return _other_days(len(found), interval)
+        days = [item["downloads"] for item in found]
+    except (TypeError, KeyError):
+        return "garbled answer: not a list of days and their downloads"
+    for count in days:
+        if type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+            return f"garbled answer: {_say(count)} is not a day's downloads"
+    return days
+
+
+def _other_days(number: int, interval: Interval) -> str:
+    if number != interval.days:
+        return f"garbled answer: {number} days of the {interval.days} in {interval}"
+    return f"garbled answer: other days than those of {interval}"
+
+
+@lru_cache(maxsize=256)
+def _day_names(interval: Interval) -> list[str]:
+    first = interval.start.toordinal()
+    return [str(dt.date.fromordinal(first + day)) for day in range(interval.days)]
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= LARGEST_COUNT
 
 
 def days_of(entry: Any, key: str) -> dict[str, int] | str:
@@ -164,7 +226,7 @@ def days_of(entry: Any, key: str) -> dict[str, int] | str:
     counts: dict[str, int] = {}
     for item in days:
         day, count = (item.get("day"), item.get("downloads")) if type(item) is dict else (0, 0)
-        if type(day) is not str or type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+        if type(day) is not str or not _is_count(count):
             return f"garbled answer: {_say(item)} is not a day's downloads"
         counts[day] = count
     return counts
