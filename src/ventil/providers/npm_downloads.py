@@ -207,7 +207,8 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
     if _may_be_unsettled(period.interval, period.today) and period.interval.days > 1:
         done += yield from _ask("range", period.name, askable, look_at_days, bulk=bulk)
         askable = unserved
-    done += yield from _ask("point", period.name, askable, first_look, bulk=bulk)
+    if askable:
+        done += yield from _ask("point", period.name, askable, first_look, bulk=bulk)
     for zero, held in zeros.items():
 
         def second_look(

@@ -175,16 +175,15 @@ def count_of(entry: Any, key: str) -> Count | str:
     assert isinstance(interval, Interval)  # noqa: S101 - for the type checker
     found = entry.get("downloads")
     if type(found) is list:
-        days = _daily(found, interval)
+        days = _daily(found, interval, _day_names(entry["start"], entry["end"]))
         return days if isinstance(days, str) else Count(sum(days), interval, days)
     if not _is_count(found):
         return f"garbled answer: {_say(found)} is not a number of downloads"
     return Count(found, interval, ())
 
 
-def _daily(found: list[Any], interval: Interval) -> Sequence[int] | str:
+def _daily(found: list[Any], interval: Interval, expected: list[str]) -> Sequence[int] | str:
     """The counts of the interval's days in their order, or why they are not."""
-    expected = _day_names(interval)
     try:
         if [item["day"] for item in found] != expected:
             found = sorted(found, key=lambda item: str(item["day"]))
@@ -206,9 +205,12 @@ def _other_days(number: int, interval: Interval) -> str:
 
 
 @lru_cache(maxsize=256)
-def _day_names(interval: Interval) -> list[str]:
-    first = interval.start.toordinal()
-    return [str(dt.date.fromordinal(first + day)) for day in range(interval.days)]
+def _day_names(start: str, end: str) -> list[str]:
+    # By the texts, whose hashes are kept: that of an interval costs more than the rest.
+    first, last = dt.date.fromisoformat(start), dt.date.fromisoformat(end)
+    return [
+        str(dt.date.fromordinal(day)) for day in range(first.toordinal(), last.toordinal() + 1)
+    ]
 
 
 def _is_count(value: Any) -> TypeGuard[int]:
