@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import CALM, COUNTS, FAILING, MAX_IN_FLIGHT, ONE_FAILS, OpenBench
+from crash_bench import CALM, COUNTS, FAILING, MAX_IN_FLIGHT, ONE_FAILS, OpenBench
 
 from ventil.crashpoint import POINTS
 
