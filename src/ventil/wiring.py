@@ -42,7 +42,7 @@ from ventil.errors import (
     VentilError,
 )
 from ventil.ports import ChunkRow, Reporter, Run, RunState
-from ventil.publish.stats import Heading, check_output, publish_stats, report_path
+from ventil.publish.stats import Heading, check_output, has_nothing, publish_stats, report_path
 from ventil.sources.catalogue import Catalogue, read_catalogue
 
 KEEP_RUNS = 50
@@ -68,12 +68,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a command that runs a job ended. `exit_code` as in the contract."""
+    """How a command that runs a job ended. `exit_code` as in the contract.
+
+    `counts` is None when nothing was published. `kept`: a former artefact was, because
+    there was no number to put in its place.
+    """
 
     run: Run
     counts: Counts | None
     exit_code: int
     error: VentilError | None = None
+    kept: bool = False
 
 
 class Workshop:
@@ -396,15 +401,15 @@ class Workshop:
         """Close a run that ended early; one that waits for its provider publishes too."""
         states = {Interrupted: RunState.INTERRUPTED, Cancelled: RunState.CANCELLED}
         state = states.get(type(error), RunState.SUSPENDED)
-        counts = None
+        counts, kept = None, False
         if not isinstance(error, Interrupted | Cancelled) and isinstance(error, Stopped):
-            counts = self._publish(run, store, runner, suspended=error.message)
+            counts, kept = self._publish(run, store, runner, suspended=error.message)
         store.update_run(run.id, state=state, message=error.message)
-        return Result(self._reread(store, run), counts, error.exit_code, error)
+        return Result(self._reread(store, run), counts, error.exit_code, error, kept)
 
     def _finished(self, run: Run, store: SqlStore, runner: Runner) -> Result:
         """Publish and close a run whose chunks are all finished."""
-        counts = self._publish(run, store, runner)
+        counts, kept = self._publish(run, store, runner)
         late = counts.missed > run.tolerate * counts.records
         state = RunState.PARTIAL if late else RunState.DONE
         crashpoint("finish.before")
@@ -418,11 +423,12 @@ class Workshop:
             days=self.settings.run.ledger_days
         )
         store.prune(before_day=str(oldest), keep_runs=KEEP_RUNS)
-        return Result(self._reread(store, run), counts, 3 if late else 0)
+        return Result(self._reread(store, run), counts, 3 if late else 0, kept=kept)
 
     def _publish(
         self, run: Run, store: SqlStore, runner: Runner, *, suspended: str | None = None
-    ) -> Counts:
+    ) -> tuple[Counts, bool]:
+        """Write both artefacts; the counts, and whether the former artefact was kept."""
         tallies = runner.tallies()
         name = provider_of(run)
         heading = Heading(
@@ -445,7 +451,10 @@ class Workshop:
             for key, entry, good in store.entries(run.series, run.day, keys):
                 yield publish(key, entry.sample if entry else None, good)
 
-        return publish_stats(Path(run.output), heading, records())
+        output = Path(run.output)
+        stood = output.exists()
+        counts = publish_stats(output, heading, records())
+        return counts, stood and has_nothing(counts)
 
     def _reread(self, store: SqlStore, run: Run) -> Run:
         return store.run(run.id) or run

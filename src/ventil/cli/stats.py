@@ -322,7 +322,10 @@ def summary(result: Result) -> str:
             lines.append(f"{sent}{'; waited for: ' + waited if waited else ''}")
         if counts.missed:
             lines.append(f"what failed and why: ventil failures list {run.id}")
-        lines.append(f"published {run.output}")
+        if result.kept:
+            lines.append(f"kept {run.output} as it was: there is no number to publish")
+        else:
+            lines.append(f"published {run.output}")
     return "\n".join(lines)
 
 

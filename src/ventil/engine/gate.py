@@ -188,7 +188,10 @@ class Gate:
         patience = self._patience
         if wait.reason is Reason.CALENDAR:
             return  # the user's own hours, not the provider's word: the run waits for them
-        if wait.until_s is not None and wait.until_s - now_s > patience.max_wait_s:
+        late = wait.until_s is not None and wait.until_s - now_s > patience.max_wait_s
+        # With requests in flight the time may only say when they count as lost; the wait
+        # is looked at again when they have ended.
+        if late and not self.in_flight:
             self._stop(
                 Suspended(
                     f"{self._name}: {wait.detail}; that is later than --max-wait allows "
@@ -215,7 +218,7 @@ class Gate:
         if now_s - (self._first_sent_s or now_s) > reach_s:
             self._stop(
                 Suspended(
-                    f"{self._name} has not answered once in {_duration(reach_s)}: "
+                    f"{self._name} has given no usable answer in {_duration(reach_s)}: "
                     f"{self._last_trouble}",
                     hint="look at base_url and the network (`ventil doctor`); "
                     "the same command goes on from here",

@@ -19,7 +19,7 @@ import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -97,7 +97,8 @@ def check_output(output: Path) -> None:
 def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) -> Counts:
     """Write both artefacts; returns the counts. Raises `PublishError`.
 
-    *records* come in the order of the catalogue, once each.
+    *records* come in the order of the catalogue, once each. A former artefact is kept when
+    there is no number to put in its place and records failed; the report is written.
     """
     output = Path(os.path.realpath(output))  # through a link, not over it
     statuses: Counter[Status] = Counter()
@@ -114,8 +115,11 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
             if record.value is not None:
                 yield record.key, record.value
 
+    def nothing_instead() -> bool:
+        return output.exists() and has_nothing(counted(statuses))
+
     crashpoint("artefact.before")
-    with _replacing(output) as file:
+    with _replacing(output, unless=nothing_instead) as file:
         _write_stats(file, numbers(), heading)
     crashpoint("artefact.renamed")
     counts = counted(statuses, settled_before=heading.settled_before)
@@ -125,6 +129,11 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     crashpoint("artefact.after")
     return counts
+
+
+def has_nothing(counts: Counts) -> bool:
+    """Whether no number is there to publish, because records failed."""
+    return counts.ok == counts.carried == 0 and counts.missed > 0
 
 
 def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Heading) -> None:
@@ -179,8 +188,11 @@ def rfc3339(moment_s: float) -> str:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[IO[str]]:
-    """A file that takes the place of *path* when the block ends well, and vanishes if not."""
+def _replacing(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[IO[str]]:
+    """A file that takes the place of *path* when the block ends well, and vanishes if not.
+
+    *unless* is asked at the end of the block; the file vanishes when it says yes.
+    """
     temporary = _temporary(path)
     _clear_leftovers(path)
     try:
@@ -192,8 +204,9 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
                 file.flush()
                 os.fsync(file.fileno())
             crashpoint("artefact.written")
-            os.replace(temporary, path)
-            _sync_folder(path.parent)
+            if not unless():
+                os.replace(temporary, path)
+                _sync_folder(path.parent)
         except OSError as error:
             raise PublishError(
                 f"cannot write {path}: {error.strerror or error}",
