@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ventil.sim.lab import pictures, tables
 from ventil.sim.lab.chance import RANGES
 from ventil.sim.lab.clients import CLIENTS, COMPARED, WARM, scenario
-from ventil.sim.lab.goals import SCENARIOS, check
-from ventil.sim.lab.measure import measure, plain
+from ventil.sim.lab.goals import SCENARIOS, Goal, check
+from ventil.sim.lab.measure import Results, measure, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,65 +33,76 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Data on stdout, progress on stderr. 1 when a goal that was asked for is not met."""
     options = _parser().parse_args(argv)
     clients = _names(options.client, [*CLIENTS, WARM], "client")
-    if clients is None:
-        clients = ["ventil", "rule2019"] if options.goals and not options.docs else None
-    clients = clients or list(COMPARED)
-    subject = clients[0] if options.client else "ventil"
+    names = _names(options.scenario, SCENARIOS, "scenario")
     started = time.perf_counter()
-    document: dict[str, Any] = {}
-    text: list[str] = []
-    status = 0
-
     if options.random:
-        numbers = RANGES[options.random]
-        chosen = clients if options.client else ["ventil"]
-        found = measure([(f"R{n}", c, n) for n in numbers for c in chosen], options.jobs)
-        text.append(f"## Random providers, {options.random}\n\n{tables.random_summary(found)}")
-        if options.details:
-            text.append(tables.random_details(found, lambda name: scenario(name).title))
-        document[f"random {options.random}"] = plain(found)
-        if options.goals:
-            chance = [r for (_, c), rs in found.items() if c == chosen[0] for r in rs]
-            goals = [g for g in check({}, chosen[0], chance) if g.met is not None]
-            text.append(f"## Goals\n\n{tables.goal_lines(goals)}")
-            document["goals"] = [dataclasses.asdict(goal) for goal in goals]
-            status = int(any(goal.met is False for goal in goals if goal.number[0] == "G"))
+        parts, document, goals = _chance(options, clients or ["ventil"])
     else:
-        names = _names(options.scenario, SCENARIOS, "scenario") or list(SCENARIOS)
-        seeds = range(options.seeds)
-        found = measure(
-            [(n, c, s) for n in names for c in clients for s in seeds], options.jobs
-        )
-        document["results"] = plain(found)
-        if options.goals or options.docs:
-            chance = []
-            if not options.scenario:
-                own = measure([(f"R{n}", subject, n) for n in RANGES["tuning"]], options.jobs)
-                chance = [r for rs in own.values() for r in rs]
-                document["random tuning"] = plain(own)
-            goals = check(found, subject, chance)
-            text.append(
-                f"## Goals: worst of {options.seeds} seeds, cold start\n\n"
-                f"{tables.goal_lines(goals)}"
-            )
-            document["goals"] = [dataclasses.asdict(goal) for goal in goals]
-            status = int(any(goal.met is False for goal in goals if goal.number[0] == "G"))
-        if not options.goals or options.docs:
-            text.append(f"## Mean of {options.seeds} seeds\n\n{tables.comparison(found)}")
-
-    written = "\n\n".join(text)
+        parts, document, goals = _named(options, names, clients)
+    written = "\n\n".join(parts)
     print(written)
     if options.json:
+        document["goals"] = [dataclasses.asdict(goal) for goal in goals]
         Path(options.json).write_text(json.dumps(document, indent=1) + "\n")
     if options.docs:
-        status = 0
         folder = Path(options.docs)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tables.md").write_text(f"{_PREFACE}\n{written}\n")
         for path in pictures.draw_all(folder):
             print(f"wrote {path}", file=sys.stderr)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
-    return status
+    missed = [goal for goal in goals if goal.met is False and goal.number[0] == "G"]
+    return 1 if options.goals and missed else 0
+
+
+Findings = tuple[list[str], dict[str, Any], list[Goal]]
+"""Text, document for JSON, goals that were judged."""
+
+
+def _chance(options: argparse.Namespace, clients: list[str]) -> Findings:
+    """The random providers of one range; the first client is judged."""
+    numbers = RANGES[options.random]
+    found = measure([(f"R{n}", c, n) for n in numbers for c in clients], options.jobs)
+    parts = [f"## Random providers, {options.random}\n\n{tables.random_summary(found)}"]
+    if options.details:
+        parts.append(tables.random_details(found, lambda name: scenario(name).title))
+    goals = []
+    if options.goals:
+        own = [r for (_, c), rs in found.items() if c == clients[0] for r in rs]
+        goals = [goal for goal in check({}, clients[0], own) if goal.met is not None]
+        parts.append(f"## Goals\n\n{tables.goal_lines(goals)}")
+    return parts, {f"random {options.random}": plain(found)}, goals
+
+
+def _named(
+    options: argparse.Namespace, names: list[str] | None, clients: list[str] | None
+) -> Findings:
+    """The scenarios of the table; ours is judged, or the first client that was asked for."""
+    subject = clients[0] if clients else "ventil"
+    if clients is None:
+        only_goals = options.goals and not options.docs
+        clients = ["ventil", "rule2019"] if only_goals else list(COMPARED)
+    judged = options.goals or options.docs
+    count = options.seeds or (5 if judged else 3)
+    found = measure(
+        [(n, c, s) for n in names or SCENARIOS for c in clients for s in range(count)],
+        options.jobs,
+    )
+    document: dict[str, Any] = {"results": plain(found)}
+    parts, goals = [], []
+    if judged:
+        own: Results = {}
+        if names is None:
+            own = measure([(f"R{n}", subject, n) for n in RANGES["tuning"]], options.jobs)
+            document["random tuning"] = plain(own)
+        goals = check(found, subject, [r for rs in own.values() for r in rs])
+        title = f"## Goals: worst of {count} seeds, cold start; random: the tuning range"
+        parts.append(f"{title}\n\n{tables.goal_lines(goals)}")
+    if options.docs or not options.goals:
+        rows = [[n, scenario(n).title, f"{scenario(n).n:,}"] for n in names or SCENARIOS]
+        listing = tables.table(["", "provider", "records"], rows)
+        parts.append(f"## Mean of {count} seeds\n\n{listing}\n\n{tables.comparison(found)}")
+    return parts, document, goals
 
 
 _PREFACE = """# The lab's tables
@@ -115,7 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--client", metavar="ventil,...", help=f"of {', '.join([*CLIENTS, WARM])}"
     )
-    parser.add_argument("--seeds", type=int, default=5, help="experiments per cell (default 5)")
+    parser.add_argument(
+        "--seeds", type=int, help="experiments per cell (default 3, for goals and docs 5)"
+    )
     parser.add_argument("--goals", action="store_true", help="goal / measured / met")
     parser.add_argument("--random", choices=sorted(RANGES), help="the random providers")
     parser.add_argument("--details", action="store_true", help="each random provider")
