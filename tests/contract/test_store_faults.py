@@ -87,7 +87,7 @@ def test_another_applications_database(tmp_path: Path) -> None:
     db.close()
 
 
-def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(path: Path) -> None:
     """The write fails as a whole with clear words; what was stored before stays readable."""
     store = open_store(f"sqlite:///{path}")
     with sqlite3.connect(path) as db:
@@ -102,9 +102,7 @@ def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sa.event.listen(made, "connect", limited)
     store = SqlStore(made, str(path))
     store.prepare()
-    samples = [
-        (Sample(f"k{i}", ok("a").status, i, detail="x" * 200), EPOCH_S) for i in range(500)
-    ]
+    samples = [(replace(ok(f"k{i}"), detail="x" * 200), EPOCH_S) for i in range(500)]
     with pytest.raises(StateError, match="is full") as caught:
         store.record(SERIES, DAY, "r1", samples)
     assert caught.value.hint is not None
