@@ -62,6 +62,8 @@ class Gate:
         make the wait longer by naming a time, and otherwise changes nothing.
         """
         same_burst = sent_s < self.closed_s
+        if not self.checking:
+            self._since_s = now_s
         if retry_after_s is not None:
             wait_s = retry_after_s + RETRY_AFTER_JITTER_S * self._random.random()
         elif same_burst:
@@ -69,8 +71,6 @@ class Gate:
         elif self._cooldown_s is not None:
             wait_s = self._cooldown_s
         else:
-            if not self.checking:
-                self._since_s = now_s
             wait_s = throttle_wait_s(self._step, now_s - self._since_s)
             wait_s = jittered(wait_s, 0.2, self._random)
         if not same_burst:
@@ -84,6 +84,8 @@ class Gate:
 
     def hold(self, now_s: float, wait_s: float, why: str, *, fresh: bool = True) -> None:
         """Keep closed until `wait_s` from now at least, and check before opening wide."""
+        if not self.checking:
+            self._since_s = now_s
         until_s = now_s + min(wait_s, self._longest_s)
         if until_s > self.until_s:
             self.until_s = until_s

@@ -129,3 +129,10 @@ def test_the_command_fails_when_a_goal_is_not_met(capsys: pytest.CaptureFixture[
     assert "NOT MET" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no client 'aimed'"):
         main(["--client", "aimed"])
+
+
+def test_a_throttle_without_a_time_after_one_with_a_time_is_no_ban() -> None:
+    """Two quotas, one that names a time and one that does not (random provider 1021)."""
+    result = lab.run("R1021", "ventil", seed=1_021)
+    assert result.finished
+    assert result.ratio < 2
