@@ -40,6 +40,7 @@ class Workload:
     scoped: float
     concurrency: int
     pairs: int
+    starts: int = 3
 
 
 WORKLOADS = (
@@ -47,7 +48,7 @@ WORKLOADS = (
     Workload("20,000 single requests, 50 at once", 20_000, 1.0, 50, 5),
     Workload("40,000 names, half in bulk, 10 at once", 40_000, 0.495, 10, 5),
 )
-QUICK = (Workload("300 names, half in bulk, 10 at once", 300, 0.495, 10, 1),)
+QUICK = (Workload("300 names, half in bulk, 10 at once", 300, 0.495, 10, 1, 1),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def measure_workload(work: Workload) -> dict[str, Any]:
             single.write_text(next(line for line in file if line.startswith("@")))
         with simulator("unlimited", counts=counts) as sim:
             bench = Bench(work, folder, sim, names)
-            starts = [(bench.bare(single), bench.ventil(single)) for _ in range(3)]
+            starts = [(bench.bare(single), bench.ventil(single)) for _ in range(work.starts)]
             turns = [(bench.bare(names), bench.ventil(names)) for _ in range(work.pairs)]
             assert bench.sums() == (total, total), "not the simulator's numbers"
     requests = turns[0][0].requests
