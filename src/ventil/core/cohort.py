@@ -73,23 +73,36 @@ class Cohort:
 class Pool:
     """Cohorts put together, while none of them saw a queue: a surer low quantile. Mutable."""
 
-    __slots__ = ("_size", "_times")
+    __slots__ = ("_error_s", "_size", "_times")
 
     _MOST = 512
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._size = 0
+        self._error_s = 0.0
+
+    def scatter(self, cohort: Cohort, error_s: float) -> float:
+        """Standard error of a cohort's value less the pool's, if both are alike.
+
+        `error_s` is the cohort's own, which counts while the pool is empty.
+        """
+        if not self._size:
+            return error_s
+        left = cohort.size - cohort.void
+        return self._error_s * sqrt(1.0 + self._size / left)
 
     def add(self, cohort: Cohort) -> tuple[float, float]:
-        """(value, standard error) in seconds with this cohort's members."""
+        """(value in seconds with this cohort's members, standard error of a cohort's)."""
         if self._size < self._MOST:
             self._times = sorted(self._times + cohort.times)
             self._size += cohort.size - cohort.void
         times, size = self._times, self._size
         k = min(ceil(QUANTILE * size), len(times))
         m = round(sqrt(size * QUANTILE * (1.0 - QUANTILE)))
-        return times[k - 1], times[k - 1] - times[max(0, k - 1 - m)]
+        self._error_s = times[k - 1] - times[max(0, k - 1 - m)]
+        left = cohort.size - cohort.void
+        return times[k - 1], self._error_s * sqrt(max(1.0, size / left))
 
 
 class Throughput:

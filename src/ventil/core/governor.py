@@ -48,6 +48,7 @@ from typing import TYPE_CHECKING
 
 from ventil.core.announced import Announced
 from ventil.core.breaker import Breaker
+from ventil.core.caution import COSTLY_S, Caution
 from ventil.core.cooldown import Gate
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.learner import QuotaLearner
@@ -199,6 +200,10 @@ class Governor:
         )
         self._rejections = Rejections()
         self._learner = QuotaLearner()
+        # Only where a throttle that names no time is known to cost long.
+        self._caution: Caution | None = None
+        if policy.cooldown_s is not None and policy.cooldown_s >= COSTLY_S:
+            self._caution = Caution(policy.quotas)
         self._stall = StallWatch(now_s)
         self._trial_of: int | None = None  # in flight of the rejection under trial
         # In flight, when, and what to go back to, when rejections were taken as our doing.
@@ -315,6 +320,16 @@ class Governor:
                     Reason.LEARNED_QUOTA,
                     f"learned quota of {self._learner.rate:.3g}/s",
                 )
+        caution = self._caution
+        if caution is not None and caution.limit is not None:
+            cautious_s = caution.due(now_s, weight)
+            if cautious_s > until_s:
+                return Wait(
+                    cautious_s,
+                    Reason.LEARNED_QUOTA,
+                    f"{caution.limit:.3g} in {caution.window_s:g} s, learned from the ban"
+                    f" of {_clock(caution.banned_s, now_s)}",
+                )
         announced_s = self._announced.free_from(now_s, self._weight + weight)
         if announced_s <= now_s and not probe and self._announced:
             paced_s = self._announced_owed_s - 0.2
@@ -414,6 +429,8 @@ class Governor:
         in_flight = len(self._open) + 1
         self._learner.begin(now_s)
         self._learner.take(now_s, weight)
+        if self._caution is not None:
+            self._caution.sent(now_s, weight)
         if self._announced:
             left = self._announced.left(now_s, self._weight)
             if left is not None and left[0] >= 1:
@@ -469,9 +486,12 @@ class Governor:
                 self._revive(permit, current)
             elif current:
                 breaker.live()
+            if self._caution is not None:
+                waited_out = gate.checking and permit.sent_s < gate.until_s
+                self._caution.live(now_s, permit.sent_s, permit.weight, waited_out)
             if gate.checking and gate.live(permit.sent_s):
                 self.changes += 1
-                self._resume(permit)
+                self._resume(permit, now_s)
             if self._adaptive:
                 self._limit.answered(cohort, now_s, time_s)
                 self._rejections.answered(permit.in_flight)
@@ -568,7 +588,11 @@ class Governor:
             return
         if permit.sent_s >= self._episode_s:
             self._episode_s = now_s
-            self._learner.throttled(now_s)
+            if self._caution is None or named_s is not None:
+                self._learner.throttled(now_s)
+            elif not self._gate.checking:  # else the ban goes on: nothing new
+                self._caution.banned(permit.sent_s)
+                self._learner.interrupted()
             if self._cap_before is not None and self._cap_reply_s > now_s - 10.0:
                 self._limit.undo_lower(*self._cap_before)
             self._cap_before = None
@@ -614,12 +638,14 @@ class Governor:
         if not known:
             self._drain_to = max(1, (n - 1) // 2)
 
-    def _resume(self, permit: Permit) -> None:
+    def _resume(self, permit: Permit, now_s: float) -> None:
         """The first answer after a throttle: measure from resume to resume."""
         learner = self._learner
         if learner.resuming:
             since = self._weight - permit.number + permit.weight
             learner.resumed(permit.sent_s, learner.admitted - since)
+        if self._caution is not None:
+            self._caution.resumed(now_s)
 
     def _refuse(self, permit: Permit, now_s: float, outcome: Outcome, current: bool) -> None:
         """A refusal answers, so the provider is up; many in a row mean us."""
@@ -719,6 +745,7 @@ class Governor:
             breaker=self._breaker.snapshot(),
             limit=self._limit.snapshot() if self._adaptive else None,
             learner=self._learner.snapshot(),
+            caution=None if self._caution is None else self._caution.snapshot(),
             refused=self._refused,
             fastest_s=None if self._fastest_s == inf else self._fastest_s,
         )
@@ -736,6 +763,8 @@ class Governor:
         self._gate.restore(state.gate, shift_s=shift_s, now_s=now_s)
         self._breaker.restore(state.breaker, shift_s=shift_s, now_s=now_s)
         self._refused = max(0, state.refused)
+        if self._caution is not None and state.caution is not None:
+            self._caution.restore(state.caution, shift_s=shift_s, now_s=now_s)
         if self._adaptive:
             if state.limit is not None:
                 self._limit.restore(state.limit, age_s=now_s - state.stamp_s)

@@ -26,13 +26,14 @@ Three things keep the floor honest:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, hypot
+from math import floor
 
 from ventil.core.cohort import Cohort, Pool, Throughput
 
 START = 4.0
 DIP_EVERY_S = 30.0
 DIP_SHARE = 0.75
+DIP_COST = 50.0  # a dip is repeated so rarely that it costs a fiftieth at most
 RELAX_AFTER_S = 30.0
 RELAX_EVERY_S = 10.0
 _MOST_COHORTS = 8
@@ -59,7 +60,6 @@ class AdaptiveLimit:
     """
 
     __slots__ = (
-        "_base_error_s",
         "_bumps",
         "_busy_from",
         "_cohorts",
@@ -107,7 +107,6 @@ class AdaptiveLimit:
         self._hint_only = False
         self._ref: Reference | None = None
         self._pool = Pool()
-        self._base_error_s = 0.0
         self._skip = 0
         self._relax_s = 0.0
         self._bumps = 0
@@ -167,7 +166,8 @@ class AdaptiveLimit:
     # --- decide -------------------------------------------------------------------------
 
     def _judge(self, now_s: float, cohort: Cohort, value_s: float, error_s: float) -> None:
-        self.sigma_s += (0.2 if self.sigma_s else 1.0) * (error_s - self.sigma_s)
+        if not self.sigma_s:
+            self.sigma_s = error_s
         if self.base_s is None:
             self.base_s = value_s
         elif self._hint_only:
@@ -177,13 +177,18 @@ class AdaptiveLimit:
         delay_s = value_s - self.base_s
         limit, noise = self.limit, rate * self.sigma_s
         queue = self.queue = rate * max(0.0, delay_s)
-        target = max(1.5, 0.08 * limit)
-        low = max(1.0, 0.05 * limit) + 0.5 * noise
-        high = max(2.5, 0.2 * limit, low + 2.0 * noise)
+        target = max(min(1.5, 0.25 * limit), 0.08 * limit)
+        low = max(min(1.0, 0.2 + 0.15 * limit), 0.05 * limit) + 0.5 * noise
+        high = max(min(2.5, 0.5 + 0.25 * limit), 0.2 * limit, low + 2.0 * noise)
+        # How far a value scatters where there is no queue: waiting scatters far more.
+        self.sigma_s += (0.2 if queue <= high else 0.02) * (error_s - self.sigma_s)
         if self.dip_share < 1.0:
             self._judge_dip(now_s, value_s, delay_s, rate)
         elif self.startup:
-            error = rate * hypot(error_s, self._base_error_s)
+            scatter_s = self._pool.scatter(cohort, error_s)
+            if limit > 16:  # a false alarm costs more here than a late one
+                scatter_s = max(scatter_s, error_s)
+            error = rate * scatter_s
             self._judge_startup(now_s, cohort, queue, target, low + error)
         else:
             self._judge_steady(
@@ -201,9 +206,9 @@ class AdaptiveLimit:
         limit = self.limit
         if queue > max(3.0, 0.15 * limit, noisy):
             self._steady(now_s)
-            self._set(max(2.0, limit / 2, limit - queue + target))
+            self._set(max(1.0, limit / 2, limit - queue + target))
             return
-        self.base_s, self._base_error_s = self._pool.add(cohort)
+        self.base_s, self.sigma_s = self._pool.add(cohort)
         if not cohort.limit_bound:
             return
         top = min(self.ssthresh, self.ceiling)
@@ -227,23 +232,9 @@ class AdaptiveLimit:
         sigma_s = self.sigma_s
         if queue > high:
             self._growth = 0.05
-            ref = self._ref
-            if ref is None or delay_s > 1.5 * ref.delay_s:
-                ref = self._ref = Reference(limit, queue, delay_s)
-            elif limit < ref.limit:
-                ref.seen += 1
-                ref.value_s += (value_s - ref.value_s) / ref.seen
-                fell = ref.value_s - base_s < 0.5 * ref.delay_s
-                if fell:
-                    ref = self._ref = Reference(limit, queue, delay_s)
-                elif ref.seen >= 2 and limit <= max(
-                    ref.limit - 1.5 * ref.queue, 0.6 * ref.limit
-                ):
-                    self.base_s = ref.value_s
-                    self._ref = None
-                    self._growth = 0.25
-                    self._set(max(limit, 0.95 * ref.limit))
-                    return
+            if self._is_not_ours(limit, queue, delay_s, value_s):
+                self._growth = 0.25
+                return
             self._set(limit - min(0.3 * limit, queue - target))
             return
         self._ref = None
@@ -266,19 +257,51 @@ class AdaptiveLimit:
         else:
             weight = 0.0
         self.base_s = base_s + weight * (value_s - base_s)
-        if now_s >= self._next_dip_s and self.limit >= 4:
+        if now_s >= self._next_dip_s and self.limit >= 2:
             self._dip(now_s, rate)
+
+    def _is_not_ours(
+        self, limit: float, queue: float, delay_s: float, value_s: float
+    ) -> bool:
+        """The responsiveness test: does the delay follow the limit down?
+
+        A queue of ours at a fixed capacity shrinks by as many as the limit did, and the
+        delay with it. When it stays nearer to where it was than to there, twice, then it
+        is no queue of ours: the floor moves up and the limit comes back.
+        """
+        ref = self._ref
+        if ref is None or delay_s > 1.5 * ref.delay_s:
+            self._ref = Reference(limit, min(queue, limit), delay_s)
+            return False
+        if limit >= ref.limit:
+            return False
+        follows = max(0.0, ref.queue - (ref.limit - limit)) / ref.queue
+        if delay_s < 0.5 * (1.0 + follows) * ref.delay_s:
+            self._ref = Reference(limit, min(queue, limit), delay_s)
+            return False
+        if follows > 0.75:
+            return False
+        ref.seen += 1
+        ref.value_s += (value_s - ref.value_s) / ref.seen
+        if ref.seen < 2:
+            return False
+        self.sigma_s *= ref.value_s / max(self.base_s or 0.0, 1e-9)
+        self.base_s = ref.value_s
+        self._ref = None
+        self._set(max(limit, 0.95 * ref.limit))
+        return True
 
     def _steady(self, now_s: float) -> None:
         self.startup = False
         self._growth = 0.05
-        self._next_dip_s = now_s + DIP_EVERY_S
+        # What began with a queue is seen soonest where a queue is nearly everything.
+        self._next_dip_s = now_s + (DIP_EVERY_S if self.limit > 12 else 0.0)
 
     def _dip(self, now_s: float, rate: float) -> None:
-        self.dip_share = DIP_SHARE
-        patience_s = max(1.0, 3 * (self.base_s or 0.0) + (20 / rate if rate else 60.0))
-        self.dip_ends_s = now_s + patience_s
-        self._next_dip_s = now_s + DIP_EVERY_S
+        share = self.dip_share = DIP_SHARE if self.limit > 12 else 0.5
+        takes_s = 12 / (share * rate) if rate else 30.0
+        self.dip_ends_s = now_s + max(1.0, 3 * (self.base_s or 0.0) + 2 * takes_s)
+        self._next_dip_s = now_s + max(DIP_EVERY_S, DIP_COST * (1 - share) * takes_s)
         self._clear()
         self._apply()
 
@@ -288,7 +311,8 @@ class AdaptiveLimit:
         if delay_s < -2.5 * self.sigma_s:
             self.base_s = value_s
             self._next_dip_s = now_s + 2.0
-            self._set(self.limit - min(0.3 * self.limit, rate * -delay_s))
+            most = 0.3 if self.limit > 12 else 0.5
+            self._set(self.limit - min(most * self.limit, rate * -delay_s))
         else:
             self.base_s = base_s + 0.3 * (value_s - base_s)
 

@@ -16,6 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from ventil.core.announced import BudgetState
 from ventil.core.breaker import BreakerState
+from ventil.core.caution import CautionState
 from ventil.core.cooldown import GateState
 from ventil.core.learner import LearnerState
 from ventil.core.limit import LimitState
@@ -45,6 +46,7 @@ class GovernorState:
     announced: tuple[BudgetState, ...] = ()
     limit: LimitState | None = None
     learner: LearnerState | None = None
+    caution: CautionState | None = None
     refused: int = 0
     fastest_s: float | None = None
 
