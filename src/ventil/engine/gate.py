@@ -138,7 +138,12 @@ class Gate:
             self._first_sent_s = now_s
         self.in_flight += 1
         if now_s - self._saved_s >= LEASE_S:
-            self._save(now_s)
+            try:
+                self._save(now_s)
+            except StateError:  # then nobody gets the permit
+                self.in_flight -= 1
+                self._governor.settle(decision, now_s, Outcome(Verdict.IGNORED))
+                raise
         return decision
 
     def _pump(self) -> None:
@@ -278,12 +283,13 @@ class Gate:
             self._save(self._clock.now_s(), clean=True)
 
     def _save(self, now_s: float, *, clean: bool = False) -> None:
-        self._saved_s = now_s
-        self._saved_changes = self._governor.changes
+        changes = self._governor.changes
         state = self._governor.state(now_s, final=clean).to_json()
         crashpoint("governor.before")
         self._store.save_provider(self._key, state, now_s)
         crashpoint("governor.after")
+        self._saved_s = now_s
+        self._saved_changes = changes
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,72 @@
+"""The ledger writer: many samples in one transaction, and nobody goes on before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from ventil.core.model import Sample, Status
+from ventil.engine.ledger import LedgerWriter
+from ventil.errors import StateError
+from ventil.testing import EPOCH_S, MemoryStore
+
+
+def writer_of(store: MemoryStore, told: list[str]) -> LedgerWriter:
+    """A writer that notes in *told* what is written."""
+
+    def written(samples: Sequence[tuple[Sample, float]]) -> None:
+        told.extend(sample.key for sample, _ in samples)
+
+    return LedgerWriter(store, series="s", day="d", run_id="r", written=written)
+
+
+def ok(key: str) -> Sample:
+    """A sample that settles."""
+    return Sample(key, Status.OK, 1)
+
+
+async def test_what_arrives_together_is_committed_together() -> None:
+    """Twenty writers, one transaction; each goes on only when it is in the store."""
+    store, told = MemoryStore(), []
+    writer = writer_of(store, told)
+
+    async def one(number: int) -> None:
+        key = f"k{number}"
+        await writer.write([ok(key)], EPOCH_S)
+        assert store.settled("s", "d", [key]) == {key}
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+    assert store.writes == 1
+    assert sorted(told) == sorted(f"k{number}" for number in range(20))
+    await writer.write([], EPOCH_S)
+    assert store.writes == 1
+
+
+async def test_an_error_reaches_every_writer() -> None:
+    """All of a failed commit are told, nothing is called written, and the next one is apart."""
+    store, told = MemoryStore(), []
+    writer = writer_of(store, told)
+    store.fault = StateError("the disk is full")
+    writes = [writer.write([ok(f"k{number}")], EPOCH_S) for number in range(5)]
+    ends = await asyncio.gather(*writes, return_exceptions=True)
+    assert ends == [store.fault] * 5
+    assert told == []
+    store.fault = None
+    await writer.write([ok("later")], EPOCH_S)
+    assert told == ["later"]
+    assert store.settled("s", "d", ["k0", "later"]) == {"later"}
+
+
+async def test_a_writer_that_gives_up_harms_nobody() -> None:
+    """Its samples are an answer all the same: they are stored with the others'."""
+    store, told = MemoryStore(), []
+    writer = writer_of(store, told)
+    first = asyncio.create_task(writer.write([ok("a")], EPOCH_S))
+    second = asyncio.create_task(writer.write([ok("b")], EPOCH_S))
+    asyncio.get_running_loop().call_soon(first.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await second
+    assert store.settled("s", "d", ["a", "b"]) == {"a", "b"}
