@@ -139,7 +139,12 @@ def shipped() -> Iterator[tuple[str, str, str, bytes]]:
             plain = bool(CHANGELOG.search(name)) or name in {"changelog.Debian", "NEWS.Debian"}
             if plain or QUIET.search(name) or name == "copyright":
                 data = path.read_bytes()
-                yield "doc", folder.name, name, gzip.decompress(data) if path.suffix == ".gz" else data
+                yield (
+                    "doc",
+                    folder.name,
+                    name,
+                    gzip.decompress(data) if path.suffix == ".gz" else data,
+                )
     places = [Path(p) for p in sys.path if p.endswith("site-packages")]
     places += [Path("/usr/lib/node_modules"), Path("/usr/share/nodejs")]
     for place in places:
@@ -163,7 +168,9 @@ def main() -> None:
             list(pool.map(lambda name: fetch_npm(name, folder), NPM))
     index, seen = [], set()
 
-    def add(origin: str, package: str, path: str, data: bytes, versions: dict[str, str]) -> None:
+    def add(
+        origin: str, package: str, path: str, data: bytes, versions: dict[str, str]
+    ) -> None:
         digest = hashlib.sha256(data).hexdigest()[:12]
         if not data.strip() or digest in seen:
             return

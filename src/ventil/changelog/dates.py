@@ -82,6 +82,7 @@ class Found:
     date: datetime.date
     other: datetime.date | None = None
     separator: str = ""
+    day_first: bool | None = None
     doubtful: bool = False
 
 
@@ -105,11 +106,11 @@ def _read(match: re.Match[str]) -> Found | None:
         day_first, month_first = _date(year, second, first), _date(year, first, second)
         if day_first is None or month_first is None or day_first == month_first:
             date = day_first or month_first
-            return Found(start, end, date, None, separator) if date else None
+            return Found(start, end, date, None, separator, first > 12) if date else None
         # 3/4/2015 is more often American, 3.4.2015 and 3-4-2015 are more often not.
         if separator == "/":
-            return Found(start, end, month_first, day_first, separator)
-        return Found(start, end, day_first, month_first, separator)
+            return Found(start, end, month_first, day_first, separator, False)
+        return Found(start, end, day_first, month_first, separator, True)
     n = kind[1]
     year, day = int(group(f"y{n}")), int(group(f"d{n}"))
     written = group(f"m{n}")
@@ -136,4 +137,3 @@ def find_dates(line: str) -> list[Found]:
             found.append(read)
             position = read.end
     return found
-

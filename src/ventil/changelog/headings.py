@@ -9,7 +9,7 @@ from ventil.changelog import words
 from ventil.changelog.dates import MONTHS, WEEKDAYS, Found, find_dates
 from ventil.changelog.markup import plain
 from ventil.changelog.page import Page
-from ventil.changelog.shapes import STRENGTH, Shape, shape_of
+from ventil.changelog.shapes import Shape, shape_of
 from ventil.changelog.versions import Order, Token, find_number, find_versions, order, written
 
 # How far the words of a line are those of a heading.
@@ -19,9 +19,13 @@ LOOSE = 1  # "1.0 the first one"
 
 MOST = 100_000  # lines read as candidates, so that hostile texts stay cheap
 _LONGEST = 240
+_RULES = frozenset("=-~^\"'`*+#:._<>")
+_MARKS = frozenset("#=h<.|")
 _DIGIT = re.compile(r"\d")
 _BETWEEN = re.compile(
-    r"[\s\"'`]*(?:(to|and|until|through|thru)|->|→|⇒|=>|>|\.{2,3})[\s\"'`]*$", re.I
+    r"[\s\"'`,]*(?:(?P<word>to|and|until|through|thru)|->|→|⇒|=>|>|\.{2,3})[\s\"'`]*"
+    r"(?:(?:versions?|release|the)\s+)?(?:[A-Za-z][\w.+-]{0,30}\s+){0,2}(?:[A-Za-z][\w.+]{0,30}-)?$",
+    re.IGNORECASE,
 )
 _TITLE_LEAD = frozenset(":,;-–—−/|([{\"'“«=>+*~.")
 _NAMES_TITLE = frozenset(
@@ -58,26 +62,24 @@ class Candidate:
     @property
     def strength(self) -> float:
         """How much the line's markup speaks for a heading."""
-        return STRENGTH[self.shape.key[0]]
+        return self.shape.strength
 
 
 def candidates(page: Page) -> list[Candidate]:
     """All lines of the page that may announce a release, in order."""
     found: list[Candidate] = []
-    has_digit = _DIGIT.search
-    hidden = page.hidden
-    numbers = [i for i, line in enumerate(page.lines) if has_digit(line, 0, _LONGEST)]
-    # SQLAlchemy's directive has its digits in the lines below.
-    if ".. changelog::" in page.text:
-        extra = [
-            i for i, line in enumerate(page.lines) if line.lstrip().startswith(".. changelog::")
-        ]
-        numbers = sorted({*numbers, *extra})
-    for number in numbers:
-        if number in hidden:
+    first_digit = _DIGIT.search
+    hidden, lines = page.hidden, page.lines
+    last = len(lines) - 1
+    directives = ".. changelog::" in page.text  # its digits stand in the lines below
+    for number, line in enumerate(lines):
+        digit = first_digit(line, 0, _LONGEST)
+        if digit is None:
+            if not directives or "changelog::" not in line:
+                continue
+        elif not _promising(line, digit.start(), lines[number + 1] if number < last else ""):
             continue
-        line = page.lines[number]
-        if _hopeless(line) and "changelog::" not in line:
+        if number in hidden:
             continue
         shape = shape_of(page, number)
         if shape is None:
@@ -90,13 +92,45 @@ def candidates(page: Page) -> list[Candidate]:
     return found
 
 
-_QUICK = re.compile(r"[ \t]*(?:[-*+•][ \t]+)?([^\d\n]{0,70})\d")
+# What stands where the first digit is: a version, a date, or a number with a label.
+_OPENING = re.compile(
+    r"\d+(?:[.!:]\d|[-/‐–]\d|[a-z]\d|(?:st|nd|rd|th|[.ºª])?[\s./-]{1,2}(?:of |de )?[^\W\d_]{3}|[年년]"
+    r"|[-_.]?(?:a|b|rc|dev|alpha|beta|pre))|(?:19|20)\d{6}",
+    re.IGNORECASE,
+)
+_LABEL_BEFORE = re.compile(
+    r"(?:\b(?:v|ver|version|release|released|rel|rev|revision|build|r)[.:#]?[ \t_-]?"
+    r"|[^\W\d_]{3}[.]?[ \t-]{0,2}|[年月])$",
+    re.IGNORECASE,
+)
 
 
-def _hopeless(line: str) -> bool:
-    """Whether the line is prose, seen cheaply: many words before its first digit."""
-    match = _QUICK.match(line)
-    return match is None or match[1].count(" ") > 9
+def _promising(line: str, digit: int, below: str) -> bool:
+    """A cheap look at a line: whether it can be a heading at all.
+
+    Headings by markup may have many words before the version; others have few, and the
+    first number is a version or a date.
+    """
+    lead = line[:digit]
+    if (
+        "(" in lead
+        and ("; urgency" in line or ");" in line or ") " in line)
+        and ";" in line[:200]
+    ):
+        return True  # a Debian changelog
+    if below[:1] in _RULES and below[:2] == below[:1] * 2 and below[:1]:
+        return digit < 120
+    if lead.lstrip()[:1] in _MARKS:
+        return digit < 140
+    if digit > 90:
+        return False
+    pieces = lead.split()
+    if len(pieces) > 6:
+        return False
+    if not _OPENING.match(line, digit) and not _LABEL_BEFORE.search(lead):
+        # The digit may be part of a name (h5py 2.0).
+        return line[digit - 1 : digit].isalpha() and len(pieces) <= 3
+    return len(pieces) < 2 or not any(piece.lower() in words.SPEAKING for piece in pieces)
 
 
 def read(shape: Shape, number: int) -> Candidate | None:
@@ -114,13 +148,17 @@ def read(shape: Shape, number: int) -> Candidate | None:
     if shape.kind == "debian":
         name, _, version = title.partition(" ")
         return _candidate(shape, number, title, version, [], PURE, name.lower(), "", token)
-    if token is None:
+    if token is None or (not strong and not token.dotted and not token.labelled):
         return None
     prefix, rest = masked[: token.start], masked[token.end :]
     if shape.kind == "rpm":
         return _candidate(shape, number, title, token.text, dates, PURE, "", "", token)
     lead = [w.lower() for w in words.WORD.findall(prefix)]
     if "since" in lead or words.LICENCE.search(text):
+        return None
+    if "from" in lead and "to" not in lead and token.end - token.start < len(token.text) + 3:
+        return None
+    if not strong and lead and lead[0] in words.JOINING and lead[0] != "from":
         return None
     named = [w for w in lead if w not in words.LABELS and w not in WEEKDAYS]
     coded = _bracketed(prefix, rest) and bool(named)
@@ -195,7 +233,7 @@ def _version(
         between = masked[first.end : tokens[1].start]
         match = _BETWEEN.match(between)
         lead = masked[: first.start].lower()
-        if match and (match[1] != "and" or "between" in lead):
+        if match and (match["word"] != "and" or "between" in lead):
             start, second = first.start, tokens[1]
             return (
                 Token(start, second.end, second.text, second.labelled, second.dotted),

@@ -1,23 +1,11 @@
-"""What the parser returns: releases, and the sections inside them."""
+"""What the parser returns."""
 
 from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of a release that says of what kind its changes are.
-
-    `kind` is one of "added", "changed", "deprecated", "removed", "fixed", "security",
-    "breaking", "performance", "documentation", "internal". `title` is the heading as
-    written, `text` the source under it, a piece of the release's body.
-    """
-
-    kind: str
-    title: str
-    text: str
+from ventil.changelog.sections import Section, find_sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +39,11 @@ class Release:
     yanked: bool
     prerelease: bool
     unreleased: bool
-    sections: tuple[Section, ...]
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The parts of the body that say of what kind their changes are, in order.
+
+        Found anew each time it is asked for; empty where the text has no such headings.
+        """
+        return find_sections(self.body)

@@ -17,8 +17,8 @@ MOST = 200_000  # headings looked at in one text
 
 # Headings of the papers that accompany a package, changelogs excepted.
 _PAPERS = re.compile(
-    r"(?:installation|installing|install|usage|quick ?start|getting started|licen[cs]e|features?"
-    r"|contributing|requirements|examples?|basic usage|why .*|documentation|api|authors?|credits"
+    r"(?:installation.{0,20}|installing.{0,30}|install|usage.{0,20}|how to .{0,40}|quick ?start.{0,20}|getting started|licen[cs]e|features?"
+    r"|contributing|requirements|examples?|basic usage|why .*|documentation|api(?: reference)?|authors?(?: .{0,20})?|credits"
     r"|support|how it works|table of contents|configuration|options|tests|testing|running tests"
     r"|development|prerequisites|overview|introduction|demo|faq|acknowledge?ments|maintainers"
     r"|copyright|warranty|contact|sponsors|supported .{0,30}|dependencies|description)[\s:.!]*",
@@ -44,7 +44,9 @@ def outline(page: Page) -> list[Heading]:
     if "#" in text:
         for match in _ATX.finditer(text):
             number = page.line_at(match.start(1))
-            found.append(Heading(number, number, "atx", len(match[1]), match[2].strip(" #\t\r")))
+            found.append(
+                Heading(number, number, "atx", len(match[1]), match[2].strip(" #\t\r"))
+            )
             if len(found) >= MOST:
                 break
     if "\n= " in text or "\n==" in text or text.startswith("="):

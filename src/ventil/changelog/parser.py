@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections import Counter
 from typing import Any
 
 from ventil.changelog import words
@@ -15,7 +14,6 @@ from ventil.changelog.markup import plain
 from ventil.changelog.model import Release
 from ventil.changelog.outline import Heading, is_section, outline
 from ventil.changelog.page import Page
-from ventil.changelog.sections import sections
 from ventil.changelog.shapes import with_anchors
 from ventil.changelog.versions import normalise, unripe
 from ventil.changelog.vote import choose
@@ -28,6 +26,8 @@ _QUIET = re.compile(
 _NAMED = re.compile(
     r"chang|history|news|release|what'?s[-_ ]?new|version|upgrad|\d\.\d", re.IGNORECASE
 )
+_COMMIT = re.compile(r"^commit [0-9a-f]{40}\b", re.M)
+_COMMITS = 5  # from which on a text is the log of a repository
 _SEPARATORS = " \t)]}>:,;-–—|*_/."
 _BULLETED = re.compile(r"[ \t]*(?:[-*+•o·]|\d+[.)])[ \t]")
 _TRAILER = re.compile(r" -- [^\n]{0,200}?>[ ]{1,3}([^\n]{8,60})")
@@ -36,7 +36,9 @@ _DATE_LABEL = re.compile(
     r"|veröffentlicht|publi[ée]e?|fecha|data|дата)\b",
     re.IGNORECASE,
 )
-_VERSION_LINK = re.compile(r"\[v?(?:\d[\w.+-]*|unreleased|head|master|main)\]:[ \t]*\S+", re.IGNORECASE)
+_VERSION_LINK = re.compile(
+    r"\[v?(?:\d[\w.+-]*|unreleased|head|master|main)\]:[ \t]*\S+", re.IGNORECASE
+)
 _BELOW = 4  # lines under a heading where its date may stand
 
 
@@ -62,6 +64,8 @@ def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
     name = re.split(r"[/\\]", filename)[-1] if filename else ""
     named = bool(_NAMED.search(filename[-200:] if filename else ""))
     if name and _QUIET.match(name) and not _NAMED.search(name):
+        return []
+    if len(_COMMIT.findall(text, 0, 200_000)) >= _COMMITS:
         return []
     page = Page(text.removeprefix("\ufeff"))
     found = candidates(page)
@@ -91,9 +95,7 @@ def release_as_data(release: Release) -> dict[str, Any]:
     }
 
 
-def _releases(
-    page: Page, chosen: list[Candidate], headings: list[Heading]
-) -> list[Release]:
+def _releases(page: Page, chosen: list[Candidate], headings: list[Heading]) -> list[Release]:
     if not chosen:
         return []
     ends = _ends(page, chosen, headings)
@@ -113,7 +115,6 @@ def _releases(
                 yanked=words.says_yanked(candidate.title),
                 prerelease=unripe(candidate.version),
                 unreleased=words.says_unreleased(candidate.title),
-                sections=sections(body),
             )
         )
     return result
@@ -220,14 +221,15 @@ def _date_line(line: str) -> list[Found]:
 
 def _resolved(dates: list[list[Found]]) -> list[datetime.date | None]:
     """One date each: those that read two ways follow the rest of the file."""
-    twofold = [found[0] for found in dates if found and found[0].other is not None]
+    row = [found[0] for found in dates if found]
     swap: dict[str, bool] = {}
-    if twofold:
-        told = Counter[str]()
-        for found in dates:
-            if found and found[0].separator and found[0].other is None:
-                told[found[0].separator] += 1
-        for separator in {f.separator for f in twofold}:
+    for separator in {f.separator for f in row if f.other is not None}:
+        alike = [f for f in row if f.separator == separator]
+        told = sum(1 if f.day_first else -1 for f in alike if f.other is None)
+        if told:
+            usual = next(f.day_first for f in alike if f.other is not None)
+            swap[separator] = usual != (told > 0)
+        else:
             swap[separator] = _swapped(dates, separator)
     result: list[datetime.date | None] = []
     for found in dates:

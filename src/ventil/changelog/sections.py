@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import re
-
-from ventil.changelog.model import Section
+from dataclasses import dataclass
 
 _KINDS = (
-    ("breaking", r"(?:potentially )?(?:backwards?[- ])?(?:breaking|incompatib|in-compat)|backwards?[- ]incompat|major changes?$"),
+    (
+        "breaking",
+        r"(?:potentially )?(?:backwards?[- ])?(?:breaking|incompatib|in-compat)|backwards?[- ]incompat|major changes?$",
+    ),
     ("security", r"security|vulnerab|cve"),
     ("deprecated", r"deprecat"),
     ("removed", r"remov|delet|dropped"),
     ("added", r"added|additions?|add$|new\b|features?|enhancements? and features|adds$"),
-    ("fixed", r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|regressions?"),
+    (
+        "fixed",
+        r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|regressions?",
+    ),
     ("performance", r"performance|perf$|speed|optimi[sz]"),
     ("documentation", r"doc(?:s|umentation)?\b|improved docs"),
-    ("changed", r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes"),
-    ("internal", r"internal|misc|packaging|build|chore|maintenance|contributor-facing|tests?\b"
-     r"|dependenc|tooling|infrastructure|development|ci$|continuous|style|other$|under the hood|housekeeping"
-     r"|contributors|committers|thanks|acknowledg|known issues|notes?$|upgrad|migrat|general|core$"),
+    (
+        "changed",
+        r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes",
+    ),
+    (
+        "internal",
+        r"internal|misc|packaging|build|chore|maintenance|contributor-facing|tests?\b"
+        r"|dependenc|tooling|infrastructure|development|ci$|continuous|style|other$|under the hood|housekeeping"
+        r"|contributors|committers|thanks|acknowledg|known issues|notes?$|upgrad|migrat|general|core$",
+    ),
 )
 _KIND = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
-_LEAD = re.compile(r"^(?:[^\w]|:[a-z_]{2,30}:)+|^(?:the|minor|major|other|all|some|api|more|what's)\s+", re.I)
+_LEAD = re.compile(
+    r"^(?:[^\w]|:[a-z_]{2,30}:)+|^(?:the|minor|major|other|all|some|api|more|what's)\s+", re.I
+)
 _HEADING = re.compile(
     r"^[ \t]{0,8}(?:"
     r"\#{1,6}[ \t]*(?P<atx>[^\s\#][^\n]{0,80}?)[ \t]*\#*"
@@ -36,6 +49,20 @@ _LONGEST_TITLE = 60
 MOST = 5_000  # sections read in one release
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a release that says of what kind its changes are.
+
+    `kind` is one of "added", "changed", "deprecated", "removed", "fixed", "security",
+    "breaking", "performance", "documentation", "internal". `title` is the heading as
+    written, `text` the source under it, a piece of the release's body.
+    """
+
+    kind: str
+    title: str
+    text: str
+
+
 def kind_of(title: str) -> str | None:
     """The kind of changes that a heading announces, None when it announces none."""
     if len(title) > _LONGEST_TITLE:
@@ -48,7 +75,7 @@ def kind_of(title: str) -> str | None:
     return None
 
 
-def sections(body: str) -> tuple[Section, ...]:
+def find_sections(body: str) -> tuple[Section, ...]:
     """The sections of a release's body, in order; text before the first has none."""
     found: list[tuple[int, int, str, str]] = []
     for match in _HEADING.finditer(body):

@@ -81,7 +81,14 @@ class Shape:
     @property
     def strong(self) -> bool:
         """Whether the markup says that this is a heading."""
-        return STRENGTH[self.key[0]] >= STRONG
+        return self.strength >= STRONG
+
+    @property
+    def strength(self) -> float:
+        """How far the markup speaks for a heading; an indented `#` is rather a comment."""
+        if self.key[0] == "atx" and self.indent > 3:
+            return 0.5
+        return STRENGTH[self.key[0]]
 
 
 def rule(line: str) -> str:

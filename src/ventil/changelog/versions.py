@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 _PRE = (
     r"(?:alpha|beta|preview|pre|rc|cr|dev|snapshot|milestone|canary|next|nightly|a|b|c|m)"
-    r"[-_.]?\d{0,10}"
+    r"(?:[-_.]?\d{1,10})?"
 )
-_POST = r"(?:post|patch|final|ga|release|stable|lts|pl|rev|sp|p|r|u)[-_.]?\d{0,10}"
+_POST = r"(?:post|patch|final|ga|release|stable|lts|pl|rev|sp|p|r|u)(?:[-_.]?\d{1,10})?"
 _SUFFIX = rf"""(?:
       [-_.~]?(?:{_PRE}|{_POST})(?![A-Za-z])         # 1.0b2, 1.0-rc.1, 1.0.dev3, 1.0.Final
     | [-]\d{{1,10}}(?![.\d])                        # 1.0-1, as Debian counts
@@ -41,6 +41,13 @@ _LABELLED = re.compile(
 )
 _BARE = re.compile(
     rf"\s*[\[(]?(?P<v>\d{{1,8}}{_SUFFIX}{{0,2}})(?![\w.%])[\])]?:?", re.VERBOSE | re.IGNORECASE
+)
+# "Changes with 252", "What's new in Sphinx 5", "Changes between versions 608 and 609"
+_PHRASED = re.compile(
+    rf"\b(?:changes|new|notes|news)\s+(?:in|with|for|of|from|between)\s+"
+    rf"(?:(?!and\b|to\b)[\"“A-Za-z][\w.+\"”-]{{0,30}}\s+){{0,2}}(?P<v>\d{{1,5}}{_SUFFIX}{{0,1}})"
+    rf"(?:\s+(?:and|to)\s+(?P<to>\d{{1,5}}))?(?=\s*[:(\[,?]|\W*$)",
+    re.VERBOSE | re.IGNORECASE,
 )
 _FIRST_DIGIT = re.compile(r"\d")
 
@@ -92,6 +99,9 @@ def find_versions(line: str) -> list[Token]:
         found = [
             Token(m.start(), m.end(), m["v"], True, False) for m in _LABELLED.finditer(line)
         ]
+    if phrased := None if found else _PHRASED.search(line):
+        start = phrased.start("v")
+        found = [Token(start, phrased.end(), phrased["to"] or phrased["v"], True, False)]
     return found
 
 

@@ -26,7 +26,14 @@ _TITLE = re.compile(
     re.IGNORECASE,
 )
 _ENOUGH = 0.45  # weight from which a family counts
-_README_HEADINGS = 3
+_README_HEADINGS = 2
+_LEGAL = re.compile(
+    r"permission is hereby granted|redistributions? (?:and use|of source)|public license"
+    r"|terms and conditions|without warrant|warranties of|all rights reserved"
+    r"|license agreement|under the terms|shall (?:be|mean|not)",
+    re.IGNORECASE,
+)
+_LEGAL_PHRASES = 4
 
 
 @dataclass(slots=True)
@@ -65,7 +72,10 @@ def choose(
     for family in families[1:]:
         _join(accepted, family, main, page)
     accepted = _distinct(accepted)
-    if not told and papers(headings, len(page.lines)) >= _README_HEADINGS:
+    if not told and (
+        papers(headings, len(page.lines)) >= _README_HEADINGS
+        or len({m.lower() for m in _LEGAL.findall(page.text, 0, 200_000)}) >= _LEGAL_PHRASES
+    ):
         return []
     if len(accepted) == 1 and not _alone(page, accepted[0], told=told):
         return []
@@ -148,6 +158,9 @@ def _weigh(page: Page, family: Family, *, told: bool) -> None:
     pure = sum(c.words >= TITLED for c in members)
     solid = sum(c.words == PURE or bool(c.dates) for c in members)
     if not family.strong:
+        bare = sum(c.words == PURE and not c.dates and not _has_body(page, c) for c in members)
+        if bare > 0.6 * len(members):
+            return  # a list of versions: a table of contents, or what is supported
         if not told:
             total *= 0.6
             if solid < 2:
@@ -158,14 +171,14 @@ def _weigh(page: Page, family: Family, *, told: bool) -> None:
                 return
             if pure < 0.5 * len(members) and _coverage(page, family) < 0.6:
                 return
-    elif solid == 0 and _numbered(members):
+    if solid == 0 and _numbered(members):
         return
     family.weight = total
 
 
 def _numbered(members: list[Candidate]) -> bool:
     """Whether the "versions" are the numbers of a manual's chapters."""
-    if any(c.labelled or c.words >= TITLED for c in members):
+    if any(c.labelled or c.words == PURE or c.dates for c in members):
         return False
     rising = all(a.order <= b.order for a, b in zip(members, members[1:], strict=False))
     return rising and members[0].order[0][:1] <= (1,)
@@ -272,14 +285,24 @@ def _body_of_previous(accepted: list[Candidate], candidate: Candidate) -> int:
 
 
 def _joins(
-    candidate: Candidate, family: Family, main: Family, page: Page, fits: bool, tail: int, first: int
+    candidate: Candidate,
+    family: Family,
+    main: Family,
+    page: Page,
+    fits: bool,
+    tail: int,
+    first: int,
 ) -> bool:
     strong, pure = candidate.shape.strong, candidate.words == PURE
     if strong:
         if _TITLE.search(candidate.title) and not candidate.dates:
             return len(family.members) > 1 and fits and pure
         if not pure:
-            return candidate.words == TITLED and fits and (bool(candidate.dates) or len(family.members) > 1)
+            return (
+                candidate.words == TITLED
+                and fits
+                and (bool(candidate.dates) or len(family.members) > 1)
+            )
         if candidate.dates or fits:
             return True
         # The umbrella over a series, or a part of one.
@@ -287,8 +310,10 @@ def _joins(
     if not fits or candidate.words == LOOSE:
         return False
     if tail:
-        return (pure or bool(candidate.dates)) and (bool(candidate.dates) or tail > 1) and (
-            family.weight > 0.3
+        return (
+            (pure or bool(candidate.dates))
+            and (bool(candidate.dates) or tail > 1)
+            and (family.weight > 0.3)
         )
     if candidate.number < first:
         return pure and bool(candidate.dates)
@@ -315,8 +340,10 @@ def _alone(page: Page, candidate: Candidate, *, told: bool) -> bool:
     """Whether a single candidate is enough to be believed."""
     pure = candidate.words == PURE
     if candidate.shape.strong:
-        return pure and (told or bool(candidate.dates) or candidate.number < 3) or (
-            told and (candidate.words == TITLED or bool(_TITLE.search(candidate.title)))
+        return (
+            pure
+            and (told or bool(candidate.dates) or candidate.number < 3)
+            or (told and (candidate.words == TITLED or bool(_TITLE.search(candidate.title))))
         )
     if not pure or not _has_body(page, candidate):
         return told and bool(candidate.dates)

@@ -16,7 +16,7 @@ LABELS = frozenset(
     milestone published versión version° versione versão wersja versio versie versjon
     änderungen neu neuerungen von der die das la le les des nouveautés изменения версия
     версии версія 版本 バージョン pre pre-release prerelease beta alpha rc dev lts at on date dated
-    since""".split()
+    since from between versions overview with major made was is are""".split()
 )
 
 # A line with one of them before its version speaks about a version, it announces none.
@@ -27,8 +27,8 @@ SPEAKING = frozenset(
     compatibility incompatible backward backwards backported backport deprecate deprecated deprecations
     deprecates breaking fixes fixed add added adds adding remove removed removes removing use
     uses using used need needs needed install installation installing via per until before
-    after than see as is are was were when if with without by be been have has had not no
-    only this that these those which from under like it you your we our can will may should
+    after than see as were when if without by be been have has had not no
+    only this that these those which under like it you your we our can will may should
     must works work working tested test tests against python3 pypy license licence licenses
     copyright gpl lgpl apache merge merged merges revert reverted reverts make makes made
     full compare default minimum least prior older newer known issues issue problem problems
@@ -47,8 +47,10 @@ TAIL = frozenset(
     security bugfix bug fix maintenance major minor patch feature update hotfix only version
     see published upcoming planned withdrawn next wip hidden broken internal never was to be
     announced soon preview candidate rc changes changelog build tag as by initial under
-    progress work notes""".split()
+    progress work notes was is has been out this full""".split()
 )
+# Before a version, but never at the start of a line that announces one.
+JOINING = frozenset("in for of to the at on by and from a an with was is are since".split())
 
 _UNRELEASED = re.compile(
     r"\b(?:unreleased|not (?:yet )?(?:been )?released|(?:un)?released? tba|tbd|tba|in (?:active )?development"
@@ -60,13 +62,9 @@ _UNRELEASED = re.compile(
 _YANKED = re.compile(
     r"\b(?:yanked|withdrawn|retracted|unpublished|do not use)\b", re.IGNORECASE
 )
-_RANGE = re.compile(
-    r"\b(?:from|between|changes from)\b|\s(?:to|until|through|thru)\s|->|→|⇒|=>|\.{2,3}",
-    re.IGNORECASE,
-)
 CHANGELOG = re.compile(
     r"change[-_ ]?s?[-_ ]?log|changes|release[-_ ]?notes|releases|release[-_ ]?history"
-    r"|history|news\b|what'?s[-_ ]?new|whats[-_]?new|version|änderung|журнал|更新|変更",
+    r"|history|news\b|what['’]?s[-_ ]?new|änderung|журнал|更新|変更",
     re.IGNORECASE,
 )
 
@@ -79,8 +77,3 @@ def says_unreleased(text: str) -> bool:
 def says_yanked(text: str) -> bool:
     """Whether a heading says that its release was withdrawn."""
     return bool(_YANKED.search(text))
-
-
-def says_range(text: str) -> bool:
-    """Whether a heading speaks of a way from one version to another."""
-    return bool(_RANGE.search(text))
