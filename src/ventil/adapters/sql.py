@@ -67,6 +67,7 @@ class SqlStore:
         self._engine = engine
         self._path = path
         self._series: dict[str, int] = {}
+        self._noted: set[tuple[int, str]] = set()  # in `unfolded` for sure
         self._kept: sa.PoolProxiedConnection | None = None
 
     # -- opening ---------------------------------------------------------------------
@@ -150,6 +151,7 @@ class SqlStore:
     def create_run(self, run: Run, keys: Sequence[str], chunks: Iterable[ChunkRow]) -> None:
         """Store a run with its records and chunks, whole or not at all."""
         with self._write() as db:
+            self._fold(db)
             db.execute(t.run.insert().values(**run_values(run), keys=pack(list(keys))))
             self._insert_chunks(db, run.id, chunks)
 
@@ -278,7 +280,7 @@ class SqlStore:
         another good one: see `core.fold`.
         """
         rows = []
-        good = []
+        unknown = []
         with self._transaction() as db:
             series_id = self._series_id(db, series)
             if series_id < 0:
@@ -302,12 +304,15 @@ class SqlStore:
                         sample.detail,
                     )
                 )
-                if status is Status.OK:
-                    good.append((series_id, key, value, start, end, at_s))
+                if status is Status.UNKNOWN:
+                    unknown.append((series_id, day, key))
+            if (series_id, day) not in self._noted:
+                db.execute("INSERT OR IGNORE INTO unfolded VALUES (?, ?)", (series_id, day))
+            if unknown:  # may take the place of a good sample
+                db.executemany(f"{_FOLD} AND key = ? {_INTO_GOOD}", unknown)
             db.executemany(_UPSERT_SAMPLE, rows)
-            if good:
-                db.executemany(_UPSERT_GOOD, good)
         self._series[series] = series_id  # only once it is committed
+        self._noted.add((series_id, day))
 
     def settled(
         self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
@@ -343,14 +348,9 @@ class SqlStore:
         found: dict[str, Good] = {}
         with self._direct() as db:
             series_id = self._series_id(db, series)
+            unfolded = self._unfolded(db, series_id)
             for part in parts(keys):
-                rows = db.execute(
-                    "SELECT key, value, start, end, fetched_s FROM good"
-                    " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, keys_json(part)),
-                )
-                for key, value, start, end, fetched_s in rows:
-                    found[key] = Good(value, interval(start, end), fetched_s)
+                self._add_good(db, series_id, unfolded, keys_json(part), found)
         return found
 
     def entries(
@@ -359,27 +359,70 @@ class SqlStore:
         """For each of *keys*, in order: this period's entry and the last good value."""
         with self._direct() as db:
             series_id = self._series_id(db, series)
+            unfolded = self._unfolded(db, series_id)
             for part in parts(keys):
+                asked = keys_json(part)
                 entries: dict[str, Entry] = {}
                 for row in db.execute(
                     "SELECT key, status, value, start, end, detail, fetched_s, attempts,"
                     " run_id FROM sample WHERE series_id = ? AND day = ?"
                     " AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, day, keys_json(part)),
+                    (series_id, day, asked),
                 ):
                     sample = Sample(
                         row[0], Status(row[1]), row[2], interval(row[3], row[4]), row[5]
                     )
                     entries[row[0]] = Entry(sample, row[6], row[7], row[8])
                 good: dict[str, Good] = {}
-                for key, value, start, end, fetched_s in db.execute(
-                    "SELECT key, value, start, end, fetched_s FROM good"
-                    " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
-                    (series_id, keys_json(part)),
-                ):
-                    good[key] = Good(value, interval(start, end), fetched_s)
+                self._add_good(db, series_id, unfolded, asked, good)
                 for key in part:
                     yield key, entries.get(key), good.get(key)
+
+    # -- last good values ------------------------------------------------------------
+
+    def _unfolded(self, db: sqlite3.Connection, series_id: int) -> list[str]:
+        """The days of a series whose samples are newer than its good values, in order."""
+        return [
+            row[0]
+            for row in db.execute(
+                "SELECT day FROM unfolded WHERE series_id = ? ORDER BY day", (series_id,)
+            )
+        ]
+
+    def _add_good(
+        self,
+        db: sqlite3.Connection,
+        series_id: int,
+        unfolded: Sequence[str],
+        asked: str,
+        found: dict[str, Good],
+    ) -> None:
+        """Add the last good values of the keys in the JSON array *asked*."""
+        rows = db.execute(
+            "SELECT key, value, start, end, fetched_s FROM good"
+            " WHERE series_id = ? AND key IN (SELECT value FROM json_each(?))",
+            (series_id, asked),
+        )
+        for key, value, start, end, fetched_s in rows:
+            found[key] = Good(value, interval(start, end), fetched_s)
+        for day in unfolded:
+            rows = db.execute(
+                "SELECT key, value, start, end, fetched_s FROM sample"
+                " WHERE series_id = ? AND day = ?"
+                " AND key IN (SELECT value FROM json_each(?)) AND status = 'ok'",
+                (series_id, day, asked),
+            )
+            for key, value, start, end, fetched_s in rows:
+                found[key] = Good(value, interval(start, end), fetched_s)
+
+    def _fold(self, db: sa.Connection) -> None:
+        """Fold the good samples of all periods that are not folded yet into `good`."""
+        days = db.exec_driver_sql("SELECT series_id, day FROM unfolded ORDER BY day").all()
+        for series_id, day in days:
+            db.exec_driver_sql(f"{_FOLD} {_INTO_GOOD}", (series_id, day))
+        if days:
+            db.exec_driver_sql("DELETE FROM unfolded")
+        self._noted.clear()
 
     # -- failure queue ---------------------------------------------------------------
 
@@ -473,6 +516,7 @@ class SqlStore:
         Last good values, resumable runs and runs with open failures are kept.
         """
         with self._write() as db:
+            self._fold(db)
             db.execute(t.sample.delete().where(t.sample.c.day < before_day))
             over = [state.value for state in RunState if not state.resumable]
             latest = (
@@ -503,8 +547,13 @@ ON CONFLICT (series_id, day, key) DO UPDATE SET
 WHERE excluded.status IN ('ok', 'unknown') OR sample.status NOT IN ('ok', 'unknown')
 """
 
-_UPSERT_GOOD = """
-INSERT INTO good (series_id, key, value, start, end, fetched_s) VALUES (?, ?, ?, ?, ?, ?)
+_FOLD = """
+INSERT INTO good (series_id, key, value, start, end, fetched_s)
+SELECT series_id, key, value, start, end, fetched_s FROM sample
+WHERE series_id = ? AND day = ? AND status = 'ok'
+"""
+
+_INTO_GOOD = """
 ON CONFLICT (series_id, key) DO UPDATE SET
   value = excluded.value, start = excluded.start, end = excluded.end,
   fetched_s = excluded.fetched_s

@@ -45,6 +45,7 @@ def sqlite_engine(url: str, *, immediate: Callable[[], bool] = lambda: True) -> 
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "cache_size=-16000",
+            "wal_autocheckpoint=4000",  # 16 MB: a page that changes often is copied back once
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -4,6 +4,10 @@
 migrated forward by the steps in `MIGRATIONS`. Keys of records are stored once a period in
 `sample`, and once in `good` (the last good value); both are clustered by their primary
 key, so a chunk's keys are read in a few page fetches.
+
+The samples of a period named in `unfolded` are newer than what `good` holds: they are
+folded into it in one sweep by the next run or pruning. To write both at once, in the order
+in which a provider answers, costs twice the pages.
 """
 
 from __future__ import annotations
@@ -89,6 +93,14 @@ good = sa.Table(
     sa.Column("start", sa.Text),
     sa.Column("end", sa.Text),
     sa.Column("fetched_s", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+unfolded = sa.Table(
+    "unfolded",
+    metadata,
+    sa.Column("series_id", sa.Integer, sa.ForeignKey("series.id"), primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
     sqlite_with_rowid=False,
 )
 
