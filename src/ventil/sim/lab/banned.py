@@ -47,6 +47,7 @@ class Case:
     """A provider and a job: `limit` per `window_s` as `counting` counts, a ban, requests.
 
     `burst` is that of a bucket. `latency_s` is the median of a lognormal with sigma 0.5.
+    `ban_at`: a ban comes at that request whatever the quota says.
     """
 
     seed: int
@@ -57,6 +58,7 @@ class Case:
     counting: Counting = Counting.SLIDING
     burst: int | None = None
     latency_s: float = 0.3
+    ban_at: int | None = None
 
     @property
     def rate(self) -> float:
@@ -68,7 +70,8 @@ class Case:
         quota = Quota(
             limit=self.limit, window_s=self.window_s, counting=self.counting, burst=self.burst
         )
-        return Scenario(name="npm as it is", quotas=(quota,), ban=Ban(seconds=self.ban_s))
+        ban = Ban(seconds=self.ban_s, at=self.ban_at)
+        return Scenario(name="npm as it is", quotas=(quota,), ban=ban)
 
 
 def requests_for(names: int, scoped: float = 2 / 3) -> int:
@@ -125,6 +128,7 @@ def run(
     left, retries, done, number = case.requests, 0, 0, 0
     after_ban = 0
     ban_ends_s = begin_s
+    wake_s = math.inf
     bans = 0
 
     def push(at_s: float, kind: int, permit: Permit | None = None, status: int = 0) -> None:
@@ -137,8 +141,9 @@ def run(
             retry = retries > 0
             answer = governor.admit(t, pending=left + retries, retry=retry, record=number)
             if not isinstance(answer, Permit):
-                if answer.until_s is not None:
-                    push(max(answer.until_s, t + 1e-6), 2)
+                if answer.until_s is not None and answer.until_s < wake_s:
+                    wake_s = max(answer.until_s, t + 1e-6)
+                    push(wake_s, 2)
                 break
             if retry:
                 retries -= 1
@@ -147,6 +152,8 @@ def run(
             took_s = case.latency_s * math.exp(rng.gauss(0.0, 0.5))
             push(t + took_s / 2, 0, answer)
         t, _, kind, permit, status = heappop(heap)
+        if t >= wake_s:
+            wake_s = math.inf
         if kind == 0:
             reply = provider.arrive(t, asked, len(_TARGET), gzips=False)
             provider.settle(reply, aborted=False)

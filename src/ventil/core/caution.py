@@ -1,0 +1,197 @@
+"""What a ban teaches, where a ban is what comes of asking too fast.
+
+Some providers answer the first request too many with a throttle that names no time and
+lasts for a quarter of an hour or more. Looking for the limit from above, as the quota
+learner does, would cost one such pause for every look; and measuring from resume to resume
+would count the pause as time in which the quota was used. So here one ban must be enough.
+
+*The lesson.* Providers of this kind count arrivals in a window, most often a minute. Let
+through in the window before the ban, so much is the limit; it is spaced out evenly and kept
+as a quota of its own, with a little air. Should the window be shorter in truth, that is
+slower than need be, but safe. It is not looked above again for `KEEP_S`.
+
+*When that cannot be.* More was let through in an earlier window, or the lesson was already
+being kept: then the limit fell, or its window is longer. Half of what was let through is
+the new lesson.
+
+*When it says nothing.* Nothing was let through before the ban: then it was somebody else's
+doing, or an earlier run's, and teaches nothing.
+
+*When it says too little.* A handful let through, and then a ban, looks like a short
+window. Then the lesson is raised by one, later by a tenth, for every window in which it held.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ventil.core.quota import Quota, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WINDOW_S = 60.0
+"""The window a provider is taken to count in when the stated quotas have no longer one."""
+LONGEST_WINDOW_S = 3600.0
+COSTLY_S = WINDOW_S
+"""A cooldown from which on a throttle that names no time counts as a ban."""
+KEEP_S = 28 * 86_400.0
+"""How long a lesson holds."""
+FEWEST = 10
+"""Below so many in a window the lesson is doubtful: the window may be a shorter one."""
+PACE = 0.985
+"""Part of the lesson's rate that is used, so that jitter on the way breaks nothing."""
+_SLICES = 256
+
+
+class Caution:
+    """Mutable; told by the governor of what was let through, and of bans.
+
+    `quotas` are the stated ones. `limit` is what may be sent in any `window_s` seconds,
+    None while nothing was learned.
+    """
+
+    __slots__ = (
+        "_before",
+        "_done",
+        "_done_weight",
+        "_grown_s",
+        "_most",
+        "_owed_s",
+        "_refuted",
+        "_window",
+        "banned_s",
+        "limit",
+        "window_s",
+    )
+
+    def __init__(self, quotas: Iterable[Quota] = ()) -> None:
+        spans = [q.span_s for q in quotas if q.span_s <= LONGEST_WINDOW_S]
+        self.window_s = max(WINDOW_S, *spans) if spans else WINDOW_S
+        self.limit: float | None = None
+        self.banned_s = 0.0  # when the request was sent that brought the latest ban
+        self._window: Window | None = None
+        self._done: deque[tuple[float, int]] = deque()  # (sent, weight), let through
+        self._done_weight = 0
+        self._most = 0  # the most ever let through in one window
+        self._before: float | None = None  # the lesson that the running ban refutes
+        self._refuted = False
+        self._owed_s = 0.0
+        self._grown_s = 0.0
+
+    @property
+    def _doubtful(self) -> bool:
+        return self.limit is not None and self.limit < FEWEST
+
+    def due(self, now_s: float, weight: int) -> float:
+        """When the next request may go by the lesson: `now_s` or later."""
+        limit, window = self.limit, self._window
+        if limit is None or window is None:
+            return now_s
+        if now_s > self.banned_s + KEEP_S:
+            self.limit = self._window = None
+            return now_s
+        weight = min(weight, window.allowance)
+        late_s = 0.25 * self.window_s / limit
+        return max(window.free_from(now_s, weight), self._owed_s - late_s)
+
+    def sent(self, now_s: float, weight: int) -> None:
+        """`weight` is sent."""
+        limit, window = self.limit, self._window
+        if limit is None or window is None:
+            return
+        window.take(now_s, weight)
+        apart_s = self.window_s / (PACE * limit)
+        self._owed_s = max(self._owed_s, now_s - 0.25 * apart_s) + weight * apart_s
+
+    def live(self, now_s: float, sent_s: float, weight: int, banned: bool) -> None:
+        """A request was let through. `banned`: it was sent before the ban that runs."""
+        done, slice_s = self._done, self.window_s / _SLICES
+        if done and 0.0 <= sent_s - done[-1][0] < slice_s:
+            done[-1] = (done[-1][0], done[-1][1] + weight)
+        else:
+            done.append((sent_s, weight))
+        self._done_weight += weight
+        if banned:
+            self._learn()
+            return
+        old_s = sent_s - 0.99 * self.window_s
+        while done[0][0] < old_s:
+            self._done_weight -= done.popleft()[1]
+        if self._done_weight > self._most:
+            self._most = self._done_weight
+        if self._doubtful and now_s - self._grown_s > 1.1 * self.window_s:
+            self._grow(now_s)
+
+    def banned(self, sent_s: float) -> None:
+        """The request sent at `sent_s` was answered with a ban."""
+        limit = self.limit
+        self._before = limit
+        self._refuted = limit is not None and not self._doubtful
+        self.banned_s = sent_s
+        self._learn()
+
+    def resumed(self, now_s: float) -> None:
+        """The ban is over: start counting anew."""
+        self._done.clear()
+        self._done_weight = 0
+        self._grown_s = now_s
+
+    def _learn(self) -> None:
+        """The lesson from what was let through before the ban."""
+        from_s = self.banned_s - 0.99 * self.window_s
+        through = sum(w for sent_s, w in self._done if sent_s > from_s)
+        if through < 1:
+            return  # banned before anything was sent: that was not our pace
+        limit = float(through)
+        if self._refuted or self._most >= through + 2:
+            limit /= 2
+        if self._before is not None:
+            limit = min(limit, self._before)
+        self._set(limit)
+
+    def _grow(self, now_s: float) -> None:
+        limit = self.limit
+        if limit is None or self._done_weight < 0.8 * limit:
+            return
+        self._grown_s = now_s
+        self._set(max(limit + 1.0, 1.1 * limit))
+        for sent_s, weight in self._done:
+            if self._window is not None:
+                self._window.take(sent_s, weight)
+
+    def _set(self, limit: float) -> None:
+        self.limit = limit
+        self._window = Window(Quota(limit, self.window_s))
+
+    def snapshot(self) -> CautionState | None:
+        """What a restart has to keep; None when nothing was learned."""
+        if self.limit is None:
+            return None
+        return CautionState(self.limit, self.window_s, self.banned_s, self._most)
+
+    def restore(self, state: CautionState, *, shift_s: float, now_s: float) -> None:
+        """Keep a former process's lesson; times are moved by `shift_s`.
+
+        The first request goes as if the former process had sent one just now.
+        """
+        if not (0 < state.limit < 1e9 and 0 < state.window_s <= LONGEST_WINDOW_S):
+            return
+        self.window_s = state.window_s
+        self.banned_s = min(state.banned_s + shift_s, now_s)
+        self._most = state.most
+        self._set(state.limit)
+        self._grown_s = now_s
+        self._owed_s = now_s + self.window_s / (PACE * state.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class CautionState:
+    """A lesson as stored: `limit` per `window_s`, learned from a ban at `banned_s`."""
+
+    limit: float
+    window_s: float
+    banned_s: float
+    most: int = 0
