@@ -17,7 +17,8 @@ PURE = 3  # "Version 1.0 (2020-01-19)": nothing else
 TITLED = 2  # "1.0 - The first one"
 LOOSE = 1  # "1.0 the first one"
 
-MOST = 100_000  # lines read as candidates, so that hostile texts stay cheap
+MOST = 50_000  # candidates in one text, and
+MOST_READ = 150_000  # lines looked at closely, so that hostile texts stay cheap
 _LONGEST = 240
 _RULES = frozenset("=-~^\"'`*+#:._<>")
 _MARKS = frozenset("#=h<.|")
@@ -70,7 +71,7 @@ def candidates(page: Page) -> list[Candidate]:
     found: list[Candidate] = []
     first_digit = _DIGIT.search
     hidden, lines = page.hidden, page.lines
-    last = len(lines) - 1
+    last, left = len(lines) - 1, MOST_READ
     directives = ".. changelog::" in page.text  # its digits stand in the lines below
     for number, line in enumerate(lines):
         digit = first_digit(line, 0, _LONGEST)
@@ -79,8 +80,11 @@ def candidates(page: Page) -> list[Candidate]:
                 continue
         elif not _promising(line, digit.start(), lines[number + 1] if number < last else ""):
             continue
-        if number in hidden:
+        if hidden[number]:
             continue
+        left -= 1
+        if left < 0:
+            break
         shape = shape_of(page, number)
         if shape is None:
             continue

@@ -66,7 +66,7 @@ def outline(page: Page) -> list[Heading]:
                 break
     found.extend(_underlined(page))
     found.sort(key=lambda heading: heading.number)
-    return [h for h in found if h.number not in page.hidden]
+    return [h for h in found if not page.hidden[h.number]]
 
 
 def _underlined(page: Page) -> list[Heading]:

@@ -16,8 +16,8 @@ class Page:
 
     `lines[i]` has no line end; `starts[i]` is its offset in `text`, with one more entry
     for the end. Lines end with LF or CRLF, or with CR where there is no LF at all; other
-    characters that Unicode counts as line ends are left alone. `hidden` holds the numbers
-    of lines inside fenced code and HTML comments.
+    characters that Unicode counts as line ends are left alone. `hidden[i]` is 1
+    for lines inside fenced code and HTML comments.
     """
 
     __slots__ = ("hidden", "lines", "starts", "text")
@@ -30,7 +30,7 @@ class Page:
         self.starts.extend(accumulate(len(line) + 1 for line in self.lines))
         if end == "\n" and "\r" in text:
             self.lines = [line.rstrip("\r") for line in self.lines]
-        self.hidden: set[int] = set()
+        self.hidden = bytearray(len(self.lines))
         if "```" in text or "~~~" in text:
             self._hide_fences()
         if "<!--" in text:
@@ -54,6 +54,10 @@ class Page:
             return ""
         return self.text[self.starts[first] : self.starts[after] - 1].rstrip()
 
+    def _hide(self, first: int, last: int) -> None:
+        if first <= last:
+            self.hidden[first : last + 1] = b"\1" * (last + 1 - first)
+
     def _hide_fences(self) -> None:
         opened: tuple[int, str] | None = None
         for match in _FENCE.finditer(self.text):
@@ -68,7 +72,7 @@ class Page:
             if fence[0] != opening[0] or len(fence) < len(opening):
                 continue
             if number - first <= _LONGEST_FENCE:
-                self.hidden.update(range(first, number + 1))
+                self._hide(first, number)
             opened = None
 
     def _may_open(self, number: int) -> bool:
@@ -88,5 +92,5 @@ class Page:
                 first += 1  # something stands before the comment
             if self.lines[last][end + 3 - self.starts[last] :].strip():
                 last -= 1  # or after it
-            self.hidden.update(range(first, last + 1))
+            self._hide(first, last)
             start = self.text.find("<!--", end + 3)

@@ -49,7 +49,7 @@ def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
     changelog lets less evidence suffice, and files named README, LICENSE and the like have
     no releases. An empty list means that the text is no changelog, or has no release in it
     yet; a heading without a version ("Unreleased") is none. The time taken grows with the
-    length of the text, not faster; of a text with over 100,000 lines that could be headings
+    length of the text, not faster; of a text with over 50,000 lines that could be headings
     the rest is not split.
 
     Raises TypeError when `text` is neither str nor bytes or `filename` is no str. Raises

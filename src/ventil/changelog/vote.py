@@ -20,11 +20,14 @@ from ventil.changelog import words
 from ventil.changelog.headings import LOOSE, PURE, TITLED, Candidate
 from ventil.changelog.outline import Heading, papers
 from ventil.changelog.page import Page
+from ventil.changelog.shapes import columns
 
 _TITLE = re.compile(
     r"change[-_ ]?log|history|what['’]?s new|release notes|changes (?:in|for|of)|news\b",
     re.IGNORECASE,
 )
+_BULLETS = re.compile(r"^([ \t]{0,40})([-*+•‣o·])[ \t]+\S", re.M)
+_PARAGRAPHS = re.compile(r"\n[ \t]{0,40}\r?\n([ \t]{0,40})[^\s*+•-]")
 _ENOUGH = 0.45  # weight from which a family counts
 _README_HEADINGS = 2
 _LEGAL = re.compile(
@@ -50,6 +53,25 @@ class Family:
     def strong(self) -> bool:
         """Whether the markup of this family is that of headings."""
         return self.members[0].shape.strong
+
+
+class Alike:
+    """How many lines are set alike: bullets, and first lines of paragraphs.
+
+    Counted for all at once when first asked for.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._counts: Counter[tuple[str, int]] | None = None
+
+    def count(self, sign: str, indent: int) -> int:
+        """The lines with this bullet, or the paragraphs without, at this indentation."""
+        if self._counts is None:
+            text = self._page.text
+            self._counts = Counter((m[2], columns(m[1] + ".")) for m in _BULLETS.finditer(text))
+            self._counts.update(("", columns(m[1] + ".")) for m in _PARAGRAPHS.finditer(text))
+        return self._counts[(sign, indent)]
 
 
 def choose(
@@ -93,11 +115,11 @@ def _families(page: Page, found: list[Candidate], *, told: bool) -> list[Family]
     groups: dict[tuple[str, ...], list[Candidate]] = defaultdict(list)
     for candidate in found:
         groups[candidate.shape.key].append(candidate)
-    families = []
+    families, alike = [], Alike(page)
     for key, members in groups.items():
         family = Family(key, members)
         _trust_names(members)
-        _weigh(page, family, told=told)
+        _weigh(page, family, alike, told=told)
         if family.weight > 0:
             families.append(family)
     families.sort(key=lambda f: -f.weight)
@@ -148,7 +170,7 @@ def _has_body(page: Page, candidate: Candidate) -> bool:
     return False
 
 
-def _weigh(page: Page, family: Family, *, told: bool) -> None:
+def _weigh(page: Page, family: Family, alike: Alike, *, told: bool) -> None:
     members = [c for c in family.members if not c.speaking]
     values = [_value(page, c) for c in members]
     if not values:
@@ -169,7 +191,7 @@ def _weigh(page: Page, family: Family, *, told: bool) -> None:
             # Lines of one entry each, or prose with versions in it.
             if not told or family.steady < 0.8 or len(members) < 2:
                 return
-            if pure < 0.5 * len(members) and _coverage(page, family) < 0.6:
+            if pure < 0.5 * len(members) and _coverage(alike, family) < 0.6:
                 return
     if solid == 0 and _numbered(members):
         return
@@ -194,8 +216,6 @@ def _direction(members: list[Candidate]) -> tuple[bool, float]:
             down += 1
         elif a.order < b.order:
             up += 1
-        else:
-            down, up = down, up
     steps = len(members) - 1
     same = sum(a.name != b.name for a, b in zip(members, members[1:], strict=False))
     if steps <= 0 or same == steps:
@@ -203,16 +223,11 @@ def _direction(members: list[Candidate]) -> tuple[bool, float]:
     return down >= up, max(down, up) / (steps - same)
 
 
-def _coverage(page: Page, family: Family) -> float:
+def _coverage(alike: Alike, family: Family) -> float:
     """The share of lines set like the family that name a version."""
-    kind, indent = family.key[0], family.members[0].shape.indent
-    if kind == "bullet":
-        start = re.compile(rf"^[ ]{{{indent}}}{re.escape(family.key[1])}[ \t]+\S", re.M)
-        alike = sum(1 for _ in start.finditer(page.text))
-    else:
-        start = re.compile(rf"(?:^|\n)[ \t]*\n[ ]{{{indent}}}[^\s*+•-]")
-        alike = sum(1 for _ in start.finditer(page.text))
-    return len(family.members) / max(alike, 1)
+    indent = family.members[0].shape.indent
+    sign = family.key[1] if family.key[0] == "bullet" else ""
+    return len(family.members) / max(alike.count(sign, indent), 1)
 
 
 def _of_main(family: Family, *, told: bool) -> list[Candidate]:
@@ -232,7 +247,7 @@ def _of_main(family: Family, *, told: bool) -> list[Candidate]:
 
 
 def _insert(accepted: list[Candidate], candidate: Candidate) -> None:
-    at = bisect_left([c.number for c in accepted], candidate.number)
+    at = bisect_left(accepted, candidate.number, key=lambda c: c.number)
     accepted.insert(at, candidate)
 
 
@@ -260,11 +275,10 @@ def _join(accepted: list[Candidate], family: Family, main: Family, page: Page) -
     known = {(c.name, c.order) for c in accepted}
     names = {c.name for c in accepted}
     first, last = accepted[0].number, accepted[-1].number
-    tail = [
-        c
+    tail = sum(
+        c.number > last and c.words >= TITLED and not c.speaking and c.name in names
         for c in family.members
-        if c.number > last and c.words >= TITLED and not c.speaking and c.name in names
-    ]
+    )
     for candidate in family.members:
         if candidate.speaking or (candidate.name, candidate.order) in known:
             continue
@@ -274,7 +288,7 @@ def _join(accepted: list[Candidate], family: Family, main: Family, page: Page) -
         if candidate.shape.first < _body_of_previous(accepted, candidate):
             continue
         fits = _fits(accepted, candidate, falling=main.falling)
-        if _joins(candidate, family, main, page, fits, candidate in tail and len(tail), first):
+        if _joins(candidate, family, main, page, fits, tail if candidate.number > last else 0, first):
             known.add((candidate.name, candidate.order))
             _insert(accepted, candidate)
 
