@@ -78,6 +78,8 @@ __all__ = [
 ]
 
 _MOST_GATE_PROBES = 4
+FRESH_FIRST_S = 1.0
+"""For so long a probe that is due is kept for a request that was not tried before."""
 
 
 class Permit:
@@ -214,6 +216,7 @@ class Governor:
         self._largest_throttled = (0, -inf)  # (in flight, when)
         self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, when)
         self._episode_s = -inf  # first reply of the running burst of throttles
+        self._throughput_before = 0.0  # answers per second before the latest throttle
         self._announced_owed_s = 0.0
         self._open: dict[int, Permit] = {}  # sent and not returned, in the order sent
         self._count = 0  # permits given
@@ -281,6 +284,12 @@ class Governor:
             wait = self._shut(now_s)
             if wait is not None:
                 return wait
+            if probe and retry:
+                # What was in flight when an outage began are mostly the slow ones: as
+                # probes they would tell too late. First tries go before them.
+                first_s = breaker.probe_from() + FRESH_FIRST_S
+                if now_s < first_s:
+                    return Wait(first_s, Reason.RETRY_BUDGET, "a first try probes first")
         if gate_probe and not probe and gate.probes_out > 0:
             self._reclaim(now_s)
         if gate_probe and not probe and gate.probes_out > 0:
@@ -589,6 +598,8 @@ class Governor:
         if permit.sent_s >= self._episode_s:
             self._episode_s = now_s
             if self._caution is None or named_s is not None:
+                if not self._learner.resuming:
+                    self._throughput_before = self._throughput(self._stall.last_s)
                 self._learner.throttled(now_s)
             elif not self._gate.checking:  # else the ban goes on: nothing new
                 self._caution.banned(permit.sent_s)
@@ -643,7 +654,9 @@ class Governor:
         learner = self._learner
         if learner.resuming:
             since = self._weight - permit.number + permit.weight
-            learner.resumed(permit.sent_s, learner.admitted - since)
+            learner.resumed(
+                permit.sent_s, learner.admitted - since, self._throughput_before
+            )
         if self._caution is not None:
             self._caution.resumed(now_s)
 
@@ -695,6 +708,11 @@ class Governor:
     def in_flight(self) -> int:
         """Requests sent and not settled."""
         return len(self._open)
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit on requests in flight is reached: only a settle makes room."""
+        return len(self._open) >= self._limit.whole
 
     def _account(self, now_s: float) -> None:
         reason = self._waiting

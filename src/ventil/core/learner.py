@@ -19,6 +19,7 @@ from dataclasses import dataclass
 USE = 0.99
 FIRST_LOOK_S = 15.0
 STEP_S = 5.0
+MOST_STEP = 0.08
 LONGEST_LOOK_S = 120.0
 USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
 FORGET_S = 120.0
@@ -93,12 +94,14 @@ class QuotaLearner:
         self.resuming = True
         self._last_throttle_s = now_s
 
-    def resumed(self, sent_s: float, admitted: int) -> None:
+    def resumed(self, sent_s: float, admitted: int, throughput: float) -> None:
         """The first request after a throttle was answered; it was sent at `sent_s`.
 
-        `admitted`: weight let through before it. Measured is from the anchor, an earlier
-        resume, far enough back for a good sample. When the rate was raised since then, the
-        sample would only tell our own pace: then measure anew at the raised rate.
+        `admitted`: weight let through before it; `throughput`: answers per second before
+        the throttle. Measured is from the anchor, an earlier resume, far enough back for a
+        good sample. When the rate was raised since then, the sample would only tell our
+        own pace: then measure anew at the raised rate. After the first throttle of all
+        there is nothing to measure from; going on as fast as before brings the second.
         """
         self.resuming = False
         first, self._resume_s = self._resume_s is None, sent_s
@@ -118,10 +121,11 @@ class QuotaLearner:
             return
         measured = USE * count / span_s
         if rate is None:
-            self.rate = self._measured = self._rate_at_anchor = measured
+            self.rate = max(measured, throughput) if first else measured
+            self._measured = self._rate_at_anchor = self.rate
             self._confident = good and not first
             return
-        if not good:
+        if not good or first:
             return
         if self._confident:
             same = abs(measured / self._measured - 1.0) < 0.05
@@ -193,17 +197,13 @@ class QuotaLearner:
             self._confident = False
             self._samples = 0.0
             return
-        after_s, step_s = (self._look_after_s, STEP_S) if self._confident else (2.0, 2.0)
-        if quiet_s < after_s or now_s - self._last_look_s < step_s:
+        if quiet_s < self._look_after_s or now_s - self._last_look_s < STEP_S:
             return
         if throughput < 0.7 * rate:
             return
         self._last_look_s = now_s
-        if self._confident:
-            self._steps += 1
-            self.rate = rate * (1.0 + min(0.08, 0.005 * 2.0 ** min(self._steps, 30)))
-        else:
-            self.rate = rate * 1.05
+        self._steps += 1
+        self.rate = rate * (1.0 + min(MOST_STEP, 0.005 * 2.0 ** min(self._steps, 30)))
 
     def restore(self, state: LearnerState, *, shift_s: float, now_s: float) -> None:
         """Take over a learned rate; it is used from the first request on."""
