@@ -207,6 +207,8 @@ class Governor:
         if policy.cooldown_s is not None and policy.cooldown_s >= COSTLY_S:
             self._caution = Caution(policy.quotas)
         self._stall = StallWatch(now_s)
+        self._kept_probe_s = -inf  # the probe that is kept for a first try
+        self._kept_until_s = -inf
         self._trial_of: int | None = None  # in flight of the rejection under trial
         # In flight, when, and what to go back to, when rejections were taken as our doing.
         self._blamed: tuple[int, float, float, float, bool] | None = None
@@ -214,7 +216,7 @@ class Governor:
         self._cap_reply_s = -inf  # when the latest silent throttle was answered for
         self._cap_before: tuple[float, float, bool] | None = None
         self._largest_throttled = (0, -inf)  # (in flight, when)
-        self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, when)
+        self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, sent)
         self._episode_s = -inf  # first reply of the running burst of throttles
         self._throughput_before = 0.0  # answers per second before the latest throttle
         self._announced_owed_s = 0.0
@@ -287,9 +289,13 @@ class Governor:
             if probe and retry:
                 # What was in flight when an outage began are mostly the slow ones: as
                 # probes they would tell too late. First tries go before them.
-                first_s = breaker.probe_from() + FRESH_FIRST_S
-                if now_s < first_s:
-                    return Wait(first_s, Reason.RETRY_BUDGET, "a first try probes first")
+                if self._kept_probe_s != breaker.next_probe_s:
+                    self._kept_probe_s = breaker.next_probe_s
+                    self._kept_until_s = now_s + FRESH_FIRST_S
+                if now_s < self._kept_until_s:
+                    return Wait(
+                        self._kept_until_s, Reason.RETRY_BUDGET, "a first try probes first"
+                    )
         if gate_probe and not probe and gate.probes_out > 0:
             self._reclaim(now_s)
         if gate_probe and not probe and gate.probes_out > 0:
@@ -504,7 +510,8 @@ class Governor:
             if self._adaptive:
                 self._limit.answered(cohort, now_s, time_s)
                 self._rejections.answered(permit.in_flight)
-                self._accepted.append((permit.in_flight, now_s))
+                if permit.sent_s > self._cap_reply_s:
+                    self._accepted.append((permit.in_flight, permit.sent_s))
                 if self._trial_of is not None:
                     self._try(now_s)
                 if self._learner.rate is not None:
@@ -629,8 +636,14 @@ class Governor:
         rate = self._learner.rate
         if rate is not None and self._throughput(now_s) >= 0.8 * rate:
             return True
-        more = n + n // 8  # a cap is not sharp: replies on their way count here, not there
-        proof = sum(1 for it, at_s in self._accepted if it >= more and at_s > now_s - 10.0)
+        # A cap is not sharp: replies on their way count here, not there. And in a burst of
+        # throttles they are many, so what was sent during one proves nothing.
+        more = n + n // 8
+        proof = sum(
+            1
+            for it, sent_s in self._accepted
+            if it >= more and now_s - 10.0 < sent_s < permit.sent_s
+        )
         if proof >= 3:
             return True  # a cap would have refused those
         return n <= 1 or n < 0.6 * largest
@@ -643,6 +656,7 @@ class Governor:
         if self._cap_before is None or now_s - self._cap_reply_s > 10.0:
             self._cap_before = (limit.limit, limit.ceiling, limit.startup)
         self._cap_reply_s = now_s
+        self._accepted.clear()
         n = permit.in_flight
         known = limit.ceiling < self.policy.max_in_flight and limit.ceiling <= n
         limit.lower(now_s, n - 1, n - 1)
@@ -654,9 +668,7 @@ class Governor:
         learner = self._learner
         if learner.resuming:
             since = self._weight - permit.number + permit.weight
-            learner.resumed(
-                permit.sent_s, learner.admitted - since, self._throughput_before
-            )
+            learner.resumed(permit.sent_s, learner.admitted - since, self._throughput_before)
         if self._caution is not None:
             self._caution.resumed(now_s)
 
