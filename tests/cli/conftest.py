@@ -19,7 +19,9 @@ def cli(
     source = Path(__file__).parent.parent.parent / "src"
     monkeypatch.setenv("PYTHONPATH", str(source))
     with ExitStack() as stack:
-        yield Cli(tmp_path, capsys, monkeypatch, stack)
+        cli = Cli(tmp_path, capsys, monkeypatch, stack)
+        cli.ask("http://127.0.0.1:9")  # the discard port: never the public service
+        yield cli
 
 
 @pytest.fixture

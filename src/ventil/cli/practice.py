@@ -35,6 +35,8 @@ def sim(
 
     Example: ventil sim npm --scenario hostile --port 8123
     """
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port} is no port", hint="0 to 65535; 0 takes a free one")
     if provider != "npm":
         raise UserError(f"there is no simulator for {provider!r}", hint="ventil sim npm")
     from ventil.sim.npm.main import run

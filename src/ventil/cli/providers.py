@@ -140,6 +140,6 @@ def _data(workshop: Workshop, name: str) -> dict[str, Any]:
         "sources": {
             k.removeprefix(prefix): v
             for k, v in workshop.settings.sources.items()
-            if k.startswith(prefix) and v != "the shipped profile"
+            if k.startswith(prefix) and v not in ("the shipped profile", "the default")
         },
     }

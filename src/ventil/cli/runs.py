@@ -47,9 +47,9 @@ def list_(
     store = workshop.store(create=False)
     runs = store.runs(limit=limit)
     store.close()
-    working = workshop.lock().holder() is not None
+    holder = workshop.lock().holder()
     if json:
-        print_json([as_data(run, working) for run in runs])
+        print_json([as_data(run, holder) for run in runs])
         return 0
     if not runs:
         say("no runs yet")
@@ -59,7 +59,7 @@ def list_(
         [
             (
                 r.id,
-                state_of(r, working),
+                state_of(r, holder),
                 number(r.records),
                 r.period,
                 _time(r.created_s),
@@ -90,12 +90,12 @@ def show(
     chunks = store.chunk_progress(found.id)
     failures = store.failures(run_id=found.id)
     store.close()
-    working = workshop.lock().holder() is not None
+    holder = workshop.lock().holder()
     finished = sum(row[3] for row in chunks)
     if json:
         print_json(
             {
-                **as_data(found, working),
+                **as_data(found, holder),
                 "chunks": {"total": len(chunks), "finished": finished},
                 "open_failures": len(failures),
             }
@@ -103,7 +103,7 @@ def show(
         return 0
     put(f"run        {found.id}")
     put(f"job        {found.job}")
-    put(f"state      {state_of(found, working)}{': ' if found.message else ''}{found.message}")
+    put(f"state      {state_of(found, holder)}{': ' if found.message else ''}{found.message}")
     put(f"period     {found.period} ({found.interval.start} to {found.interval.end})")
     put(f"began      {_time(found.created_s)} UTC")
     if found.finished_s is not None:
@@ -133,15 +133,15 @@ def watch(run: RunId = "last", *, database: Database = None, config: Config = No
     found = find_run(store, run)
     while True:
         found = store.run(found.id) or found
-        working = workshop.lock().holder() is not None
+        holder = workshop.lock().holder()
         rows = store.chunk_progress(found.id)
         finished = sum(row[3] for row in rows)
         sent = found.tallies.get("requests", {}).get("sent", 0)
         say(
-            f"{state_of(found, working)}: {number(finished)}/{number(len(rows))} chunks, "
+            f"{state_of(found, holder)}: {number(finished)}/{number(len(rows))} chunks, "
             f"{number(sent)} requests"
         )
-        if not found.state.resumable or not working:
+        if not (found.state.resumable and works_on(holder, found)):
             break
         time.sleep(2.0)
     store.close()
@@ -162,7 +162,7 @@ def cancel(run: RunId, *, database: Database = None, config: Config = None) -> i
     found = find_run(store, run)
     if not found.state.resumable:
         raise UserError(f"run {found.id} is over ({found.state})")
-    if found.state is RunState.RUNNING and workshop.lock().holder() is not None:
+    if found.state is RunState.RUNNING and works_on(workshop.lock().holder(), found):
         store.update_run(found.id, cancel=True)
         say(f"run {found.id} will stop within a moment")
     else:
@@ -215,17 +215,26 @@ def open_workshop(database: str | None, config: Path | None) -> Workshop:
     return Workshop.load({"database_url": database}, config_file=config)
 
 
-def state_of(run: Run, working: bool) -> str:
-    """The state in a word; a run that says running while nobody works was killed."""
-    return "killed" if run.state == "running" and not working else run.state.value
+def works_on(holder: str | None, run: Run) -> bool:
+    """Whether the holder of the state folder's lock works on this run."""
+    if holder is None:
+        return False
+    # The lock says what it is held for; in the moment it changes hands it may say nothing.
+    return ", " not in holder or holder.endswith((run.job, f"run {run.id}"))
 
 
-def as_data(run: Run, working: bool) -> dict[str, Any]:
+def state_of(run: Run, holder: str | None) -> str:
+    """The state in a word; a run that says running while nobody works on it was killed."""
+    killed = run.state == "running" and not works_on(holder, run)
+    return "killed" if killed else run.state.value
+
+
+def as_data(run: Run, holder: str | None) -> dict[str, Any]:
     """A run as data."""
     return {
         "run": run.id,
         "job": run.job,
-        "state": state_of(run, working),
+        "state": state_of(run, holder),
         "message": run.message,
         "provider": run.provider,
         "period": {
