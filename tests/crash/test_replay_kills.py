@@ -77,3 +77,19 @@ def test_refresh_is_taken_up_again(bench: OpenBench) -> None:
     assert sum(singles) - len(singles) <= MAX_IN_FLIGHT * job.kills
     refreshed = "SELECT count(*) FROM sample WHERE fetched_s > (SELECT max(created_s) FROM run)"
     assert job.rows(refreshed) == [(len(COUNTS),)]
+
+
+@pytest.mark.slow
+def test_a_doubtful_answer_is_replayed(bench: OpenBench) -> None:
+    """Not asked for twice by its run, kill or not; the replay asks, and publishes it."""
+    spoilt = {"kind": "zero", "names": [FAILING], "last_days": 2, "times": 1}
+    job = bench({**CALM, "behaviours": [spoilt]})
+    assert job.kill_at("failures.after", *STATS).code == -9
+    assert job.run(*STATS).code == 0
+    assert job.sim.names(job.start)[FAILING] == 1
+    assert job.report()["counts"]["suspect"] == 1
+    assert FAILING not in job.artefact()["packages"]
+    ended = job.run(*REPLAY)
+    assert ended.code == 0, ended.said
+    assert job.sim.names(job.start)[FAILING] == 2
+    assert job.artefact()["packages"][FAILING]["downloads"] == {"npm": COUNTS[FAILING]}
