@@ -27,6 +27,9 @@ from ventil.ports import Clock, Store
 LEASE_S = 0.5
 """The longest that requests go out on a state that is not stored yet."""
 
+ASK_AGAIN_S = 1.0
+"""The longest that a full provider is not asked about: it may have stalled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -130,7 +133,7 @@ class Gate:
         )
         if isinstance(decision, Wait):
             self._note_wait(now_s, decision.reason, decision.detail)
-            self._set_timer(decision.until_s, now_s)
+            self._set_timer(decision, now_s)
             self._judge_wait(decision, now_s)
             return None
         self._end_wait(now_s)
@@ -148,9 +151,6 @@ class Gate:
 
     def _pump(self) -> None:
         """Hand out permits, in the order of the line, until the governor says wait."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         line = self._line
         try:
             while not self._closed and (ticket := line.next()) is not None:
@@ -165,6 +165,8 @@ class Gate:
                     return
                 line.leave(ticket)
                 ticket.permit.set_result(permit)
+                if self._full_again(permit):
+                    return
             if not line:
                 self._end_wait(self._clock.now_s())
         except StateError as error:
@@ -179,14 +181,39 @@ class Gate:
     def _budget_spent(self) -> bool:
         return self._waiting is not None and self._waiting[0] is Reason.RETRY_BUDGET
 
-    def _set_timer(self, until_s: float | None, now_s: float) -> None:
+    def _full_again(self, permit: Permit) -> bool:
+        """Whether *permit* took the last slot, so that those behind it need not ask.
+
+        The usual case of a fast provider: each answer lets one request out. They do ask
+        when the timer rings, which is soon.
+        """
+        if self._timer is None or not (self._line and self._governor.full):
+            return False
+        if self._timer.when() > asyncio.get_running_loop().time() + ASK_AGAIN_S:
+            return False
+        reason = Reason.CONCURRENCY_LIMIT
+        self._note_wait(permit.sent_s, reason, f"{self.in_flight} in flight")
+        return True
+
+    def _set_timer(self, wait: Wait, now_s: float) -> None:
+        """Ask again when *wait* says, or earlier: a timer that rings before that stays."""
+        if wait.until_s is None:
+            return
+        # Never in the past, or a clock that stands still would spin the loop.
+        delay_s = max(wait.until_s - now_s, 0.001)
+        if wait.reason is Reason.CONCURRENCY_LIMIT:
+            delay_s = min(delay_s, ASK_AGAIN_S)
+        loop = asyncio.get_running_loop()
+        at_s = loop.time() + delay_s
         if self._timer is not None:
+            if self._timer.when() <= at_s:
+                return
             self._timer.cancel()
-            self._timer = None
-        if until_s is not None:
-            # Never in the past, or a clock that stands still would spin the loop.
-            delay_s = max(until_s - now_s, 0.001)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._pump)
+        self._timer = loop.call_at(at_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _judge_wait(self, wait: Wait, now_s: float) -> None:
         """Suspend the run when this wait is longer than anybody wants to wait."""

@@ -34,29 +34,34 @@ class LedgerWriter:
         self._run_id = run_id
         self._written = written
         self._samples: list[tuple[Sample, float]] = []
-        self._commit: asyncio.Future[None] | None = None
+        self._writers: list[asyncio.Future[None]] = []
 
     async def write(self, samples: Sequence[Sample], at_s: float) -> None:
         """Return when *samples*, fetched at *at_s*, are committed. Raises StateError."""
         if not samples:
             return
-        self._samples.extend((sample, at_s) for sample in samples)
-        if self._commit is None:
-            loop = asyncio.get_running_loop()
-            self._commit = loop.create_future()
-            loop.call_soon(self._flush, self._commit)
-        await asyncio.shield(self._commit)
+        self._samples.extend([(sample, at_s) for sample in samples])
+        loop = asyncio.get_running_loop()
+        # One future for each writer: who is cancelled takes nobody along.
+        committed: asyncio.Future[None] = loop.create_future()
+        if not self._writers:
+            loop.call_soon(self._flush)
+        self._writers.append(committed)
+        await committed
 
-    def _flush(self, commit: asyncio.Future[None]) -> None:
-        samples, self._samples, self._commit = self._samples, [], None
+    def _flush(self) -> None:
+        samples, self._samples = self._samples, []
+        writers, self._writers = self._writers, []
         try:
             crashpoint("ledger.before")
             self._store.record(self._series, self._day, self._run_id, samples)
             crashpoint("ledger.after")
         except Exception as error:  # handed to every writer of this commit
-            if not commit.cancelled():
-                commit.set_exception(error)
+            for writer in writers:
+                if not writer.done():
+                    writer.set_exception(error)
         else:
             self._written(samples)
-            if not commit.cancelled():
-                commit.set_result(None)
+            for writer in writers:
+                if not writer.done():
+                    writer.set_result(None)
