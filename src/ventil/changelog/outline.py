@@ -97,8 +97,6 @@ def is_section(heading: Heading) -> bool:
     return kind_of(heading.text) is not None
 
 
-def papers(headings: list[Heading], before: int) -> int:
-    """How many of the headings up to line `before` are those of a README."""
-    return len(
-        {h.text.lower() for h in headings if h.number < before and _PAPERS.fullmatch(h.text)}
-    )
+def papers(headings: list[Heading]) -> int:
+    """How many of the headings, each once, are those of a README."""
+    return len({h.text.lower() for h in headings if _PAPERS.fullmatch(h.text)})

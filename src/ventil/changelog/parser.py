@@ -31,6 +31,7 @@ _COMMITS = 5  # from which on a text is the log of a repository
 _SEPARATORS = " \t)]}>:,;-–—|*_/."
 _BULLETED = re.compile(r"[ \t]*(?:[-*+•o·]|\d+[.)])[ \t]")
 _TRAILER = re.compile(r" -- [^\n]{0,200}?>[ ]{1,3}([^\n]{8,60})")
+_SIGNED = re.compile(r"[\dA-Z][^<\n]{8,100}<[^>\s]{1,80}@[^>\s]{1,80}>\s*$")
 _DATE_LABEL = re.compile(
     r"\W*(?:released?|release[- ]date|date|published|publication date|on|as of|dated|erschienen"
     r"|veröffentlicht|publi[ée]e?|fecha|data|дата)\b",
@@ -197,6 +198,15 @@ def _dates(page: Page, candidate: Candidate, end: int) -> list[Found]:
             break
         if found := _date_line(line):
             return found[:1]
+    return [] if candidate.shape.strong else _date_above(page, candidate.number)
+
+
+def _date_above(page: Page, number: int) -> list[Found]:
+    """The date of a GNU ChangeLog's entry: "2020-01-19  Jane Doe  <jane@example.org>"."""
+    for above in range(number - 1, max(number - 4, -1), -1):
+        line = page.lines[above][:200]
+        if line.strip():
+            return find_dates(line)[:1] if _SIGNED.match(line) else []
     return []
 
 

@@ -199,7 +199,31 @@ def shape_of(page: Page, number: int) -> Shape | None:
         first = number - 1 if boxed else number
         key = ("underlined", sign, "boxed" if boxed else "")
         return Shape(key, indent, text.rstrip(), first, number + 2)
+    if not indent and (lines := _lines_over_rule(page, number)):
+        sign = rule(page.lines[number + lines])
+        # What stands below the first line stays in the body: it holds the date.
+        return Shape(("underlined", sign, ""), indent, stripped.rstrip(), number, number + 1)
     return _marked(line, stripped, indent, number)
+
+
+_SECOND_LINE = re.compile(r"\*?(?:release|date|\(|codename)", re.IGNORECASE)
+
+
+def _lines_over_rule(page: Page, number: int) -> int:
+    """How many lines a title of more than one has, the first being `number`; else 0.
+
+    The others must speak of the release, its date or its name.
+    """
+    lines = page.lines
+    if number + 2 >= len(lines) or not page.blank(number - 1):
+        return 0
+    for count in (1, 2):
+        second = lines[number + count]
+        if not second or len(second) > 100 or not _SECOND_LINE.match(second):
+            return 0
+        if underline(page, number + count):
+            return count + 1
+    return 0
 
 
 def _marked(line: str, stripped: str, indent: int, number: int) -> Shape | None:

@@ -94,14 +94,29 @@ def choose(
     for family in families[1:]:
         _join(accepted, family, main, page)
     accepted = _distinct(accepted)
-    if not told and (
-        papers(headings, len(page.lines)) >= _README_HEADINGS
-        or len({m.lower() for m in _LEGAL.findall(page.text, 0, 200_000)}) >= _LEGAL_PHRASES
-    ):
+    if not told and papers(_above(headings, accepted)) >= _README_HEADINGS:
         return []
+    if not named:
+        phrases = {m.lower() for m in _LEGAL.findall(page.text, 0, 200_000)}
+        if len(phrases) >= _LEGAL_PHRASES:
+            return []
     if len(accepted) == 1 and not _alone(page, accepted[0], told=told):
         return []
     return accepted
+
+
+def _above(headings: list[Heading], accepted: list[Candidate]) -> list[Heading]:
+    """The headings that belong to no release: before the first, or as high as theirs."""
+    first = accepted[0].number
+    numbers = {c.number for c in accepted}
+    own = [h for h in headings if h.number in numbers]
+    rank = min((h.rank for h in own), default=99)
+    kinds = {h.kind for h in own}
+    return [
+        h
+        for h in headings
+        if h.number < first or not kinds or (h.kind in kinds and h.rank <= rank)
+    ]
 
 
 def _says_changelog(page: Page, headings: list[Heading]) -> bool:
@@ -134,7 +149,7 @@ def _trust_names(members: list[Candidate]) -> None:
             candidate.words = min(candidate.words, LOOSE)
 
 
-def _value(page: Page, candidate: Candidate) -> float:
+def _value(page: Page, candidate: Candidate, own: set[int]) -> float:
     """What one candidate adds to its family."""
     strong = candidate.shape.strong
     value = {PURE: 1.0, TITLED: 0.8 if strong else 0.5, LOOSE: 0.3 if strong else 0.12}[
@@ -150,29 +165,26 @@ def _value(page: Page, candidate: Candidate) -> float:
         number = candidate.number
         if not page.blank(number - 1) and candidate.shape.kind in {"bare", "bold", "field"}:
             value *= 0.5
-        if candidate.words == PURE and not candidate.dates and not _has_body(page, candidate):
+        if candidate.words == PURE and not candidate.dates and not _has_body(page, candidate, own):
             value *= 0.1
     return value * candidate.strength
 
 
-def _has_body(page: Page, candidate: Candidate) -> bool:
-    """Whether something that is no sibling stands under the line."""
-    below = candidate.shape.body
-    while below < len(page.lines) and below < candidate.number + 5:
+def _has_body(page: Page, candidate: Candidate, own: set[int]) -> bool:
+    """Whether something stands under the line that is none of the lines `own`."""
+    for below in range(candidate.shape.body, min(candidate.number + 5, len(page.lines))):
         line = page.lines[below]
         if line.strip():
-            kind = candidate.shape.kind
-            indent = len(line) - len(line.lstrip())
-            if kind in {"bullet", "table", "field"}:
-                return indent > candidate.shape.indent
-            return True
-        below += 1
+            if candidate.shape.kind == "bullet" and not candidate.labelled:
+                return columns(line) > candidate.shape.indent
+            return below not in own
     return False
 
 
 def _weigh(page: Page, family: Family, alike: Alike, *, told: bool) -> None:
     members = [c for c in family.members if not c.speaking]
-    values = [_value(page, c) for c in members]
+    own = {c.number for c in family.members}
+    values = [_value(page, c, own) for c in members]
     if not values:
         return
     family.falling, family.steady = _direction(members)
@@ -180,7 +192,9 @@ def _weigh(page: Page, family: Family, alike: Alike, *, told: bool) -> None:
     pure = sum(c.words >= TITLED for c in members)
     solid = sum(c.words == PURE or bool(c.dates) for c in members)
     if not family.strong:
-        bare = sum(c.words == PURE and not c.dates and not _has_body(page, c) for c in members)
+        if len(members) > 2 and family.steady < 0.6:
+            return  # numbers in no order
+        bare = sum(c.words == PURE and not c.dates and not _has_body(page, c, own) for c in members)
         if bare > 0.6 * len(members):
             return  # a list of versions: a table of contents, or what is supported
         if not told:
@@ -317,8 +331,10 @@ def _joins(
                 and fits
                 and (bool(candidate.dates) or len(family.members) > 1)
             )
-        if candidate.dates or fits:
+        if candidate.dates:
             return True
+        if fits:
+            return candidate.dotted or candidate.labelled
         # The umbrella over a series, or a part of one.
         return candidate.dotted and family.steady >= 0.7 and len(family.members) > 1
     if not fits or candidate.words == LOOSE:
@@ -359,6 +375,8 @@ def _alone(page: Page, candidate: Candidate, *, told: bool) -> bool:
             and (told or bool(candidate.dates) or candidate.number < 3)
             or (told and (candidate.words == TITLED or bool(_TITLE.search(candidate.title))))
         )
-    if not pure or not _has_body(page, candidate):
+    if candidate.name or not page.blank(candidate.number - 1):
+        return False
+    if not pure or not _has_body(page, candidate, set()):
         return told and bool(candidate.dates)
     return told or (bool(candidate.dates) and candidate.number < 3)

@@ -30,7 +30,7 @@ SPEAKING = frozenset(
     after than see as were when if without by be been have has had not no
     only this that these those which under like it you your we our can will may should
     must works work working tested test tests against python3 pypy license licence licenses
-    copyright gpl lgpl apache merge merged merges revert reverted reverts make makes made
+    copyright gpl lgpl merge merged merges revert reverted reverts make makes made
     full compare default minimum least prior older newer known issues issue problem problems
     depends dependency dependencies switch switched moved move port ported introduced
     regression regressions thanks note: bugs docs documentation usage example examples
@@ -47,7 +47,7 @@ TAIL = frozenset(
     security bugfix bug fix maintenance major minor patch feature update hotfix only version
     see published upcoming planned withdrawn next wip hidden broken internal never was to be
     announced soon preview candidate rc changes changelog build tag as by initial under
-    progress work notes was is has been out this full""".split()
+    progress work notes is has been out this full since""".split()
 )
 # Before a version, but never at the start of a line that announces one.
 JOINING = frozenset("in for of to the at on by and from a an with was is are since".split())
@@ -56,7 +56,7 @@ _UNRELEASED = re.compile(
     r"\b(?:unreleased|not (?:yet )?(?:been )?released|(?:un)?released? tba|tbd|tba|in (?:active )?development"
     r"|under development|in progress|wip|work in progress|upcoming|to be (?:released|announced)"
     r"|development version|planned|release date unknown|never released|non sorti|unveröffentlicht"
-    r"|nicht veröffentlicht|no publicado|\?\?\?\?)\b|\?{2,4}-\?\?|\bx{2,4}[-/.]x?x[-/.]",
+    r"|nicht veröffentlicht|no publicado|\?\?\?\?)\b|[?x]{2,4}[-/.][?x]{2}\b",
     re.IGNORECASE,
 )
 _YANKED = re.compile(
