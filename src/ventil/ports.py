@@ -139,7 +139,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that failed for good in a run. `state`: open, replayed or dropped."""
+    """A record that failed for good in a run.
+
+    `state`: open, replayed, dropped or superseded (a later run of the same artefact has
+    asked for it).
+    """
 
     id: int
     run_id: str

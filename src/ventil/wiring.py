@@ -24,6 +24,7 @@ from ventil.config.load import ProviderSettings, Settings, Shipped, load_setting
 from ventil.core.calendar import Calendar
 from ventil.core.fold import Counts, Published, publish
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
+from ventil.core.model import Status
 from ventil.core.period import Period
 from ventil.core.plan import Estimate, Plan, estimate
 from ventil.crashpoint import crashpoint
@@ -239,6 +240,8 @@ class Workshop:
             try:
                 provider = providers.get(asked.provider)
                 run, resumed = prepare(job, store, provider, self.clock.now_s())
+                if resumed:
+                    self._ask_again(run, store)
                 return await self._execute(
                     run, store, reporter, max_wait_s=asked.max_wait_s, resumed=resumed
                 )
@@ -298,6 +301,8 @@ class Workshop:
                         f"run {run.id} is over ({run.state})",
                         hint=f"its failed records: ventil failures replay {run.id}",
                     )
+                else:
+                    self._ask_again(run, store)
                 store.update_run(run.id, state=RunState.RUNNING, cancel=False, message="")
                 return await self._execute(
                     run, store, reporter, max_wait_s=max_wait_s, resumed=True
@@ -306,6 +311,13 @@ class Workshop:
                 store.close()
         finally:
             lock.release()
+
+    def _ask_again(self, run: Run, store: SqlStore) -> None:
+        """A run that was suspended asks for its failed records too: the outage did it."""
+        if run.state is RunState.SUSPENDED:
+            failed = [f.key for f in store.failures(run_id=run.id) if f.status is Status.FAILED]
+            self._reopen_for(failed, run, store)
+            store.begin_chunks_anew(run.id, self.clock.now_s())
 
     def _reopen_for(self, keys: list[str], run: Run, store: SqlStore) -> None:
         """Add a chunk for *keys*, less what an unfinished one (a killed replay's) holds."""
@@ -418,6 +430,7 @@ class Workshop:
         keys = [failure.key for failure in store.failures(run_id=run.id)]
         settled = store.settled(run.series, run.day, keys)
         store.close_failures(run.id, sorted(settled), "replayed")
+        store.supersede_failures(run)
         crashpoint("finish.after")
         oldest = dt.datetime.fromtimestamp(self.clock.now_s(), dt.UTC).date() - dt.timedelta(
             days=self.settings.run.ledger_days

@@ -678,3 +678,33 @@ def test_resume_and_cancel_of_nothing(cli: Cli, world: Sim) -> None:
         assert ended.code == 2
         assert "there is no run 'last'" in ended.err
     assert "no runs yet" in cli("runs", "list").err
+
+
+def test_a_suspended_run_asks_for_its_failed_records_again(cli: Cli) -> None:
+    """Records that failed in an outage are not left failed by the run that goes on."""
+    names = {f"@s/pack-{n}": 1000 + n for n in range(40)}
+    cli.names(*names)
+    sim = cli.sim(Scenario(behaviours=(Fail(status=503, after=2),)), counts=names)
+    cli.set("VENTIL_RUN__CHUNK_SIZE", "2")
+    cli.set("VENTIL_RUN__RETRIES", "0")
+    cli.set("VENTIL_RUN__TRIES", "1")
+    ended = cli("stats", "names.txt", "--max-wait", "300ms")
+    assert ended.code == 75, ended
+    assert cli("failures", "list", "--json").json
+    sim.play("calm")
+    ended = cli("stats", "names.txt", "--tolerate", "0%")
+    assert ended.code == 0, ended
+    assert cli.stats() == names
+    assert cli("failures", "list", "--json").json == []
+
+
+def test_a_later_run_takes_over_the_failures_of_an_earlier_one(cli: Cli, world: Sim) -> None:
+    """The queue holds what can still be replayed; old runs are not kept for its sake."""
+    world.play(BROKEN)
+    first = cli("stats", "names.txt", "--json").json["run"]
+    world.play("calm")
+    time.sleep(0.01)
+    assert cli("stats", "names.txt").code == 0
+    assert cli("failures", "list", "--json").json == []
+    old = cli("failures", "list", first, "--all", "--json").json
+    assert {row["state"] for row in old} == {"superseded"}

@@ -252,6 +252,14 @@ class SqlStore:
         with self._write() as db:
             self._insert_chunks(db, run_id, chunks)
 
+    def begin_chunks_anew(self, run_id: str, at_s: float) -> None:
+        """What failed before *at_s* in unfinished chunks of a run is asked again."""
+        with self._write() as db:
+            db.exec_driver_sql(
+                "UPDATE chunk SET since_s = ? WHERE run_id = ? AND NOT finished",
+                (at_s, run_id),
+            )
+
     def chunk_count(self, run_id: str) -> int:
         """How many chunks a run has."""
         with self._read() as db:
@@ -472,6 +480,15 @@ class SqlStore:
                     (state, run_id, keys_json(part)),
                 ).rowcount
         return closed
+
+    def supersede_failures(self, run: Run) -> None:
+        """Close what earlier runs of the same artefact left open: *run* has asked for it."""
+        with self._write() as db:
+            db.exec_driver_sql(
+                "UPDATE failure SET state = 'superseded' WHERE state = 'open' AND run_id IN"
+                " (SELECT id FROM run WHERE output = ? AND created_s < ? AND id <> ?)",
+                (run.output, run.created_s, run.id),
+            )
 
     # -- providers -------------------------------------------------------------------
 

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ventil.core.duration import format_duration
-
 
 def say(text: str = "") -> None:
     """A line for the person, on stderr.
@@ -77,10 +75,15 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(value: int, word: str) -> str:
+    """1 record, 12,345 records."""
+    return f"{value:,} {word}{'' if value == 1 else 's'}"
+
+
 def about(seconds: float) -> str:
     """A length of time as people say it: 45 s, 12 min, 3 h 20 min, 5 days."""
-    if seconds < 1:
-        return format_duration(round(seconds, 1))
+    if 0 < seconds < 0.95:
+        return f"{max(0.1, seconds):.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ventil.cli.console import about, colours, number, printable, say
+from ventil.cli.console import about, colours, counted, number, printable, say
 from ventil.ports import Reporter, Run
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Terminal:
 def opening(run: Run, *, resumed: bool) -> str:
     """The first line of a run."""
     left = run.records - run.settled_before
-    what = f"run {run.id}: {number(run.records)} records, {run.period}"
+    what = f"run {run.id}: {counted(run.records, 'record')}, {run.period}"
     if run.settled_before:
         what += f", {number(run.settled_before)} settled before, {number(left)} to ask"
     return f"{what}{', resumed' if resumed else ''}"

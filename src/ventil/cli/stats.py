@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import about, number, print_json, put, say
+from ventil.cli.console import about, counted, number, print_json, put, say
 from ventil.cli.progress import Display, reporter_for
 from ventil.core.duration import parse_duration
 from ventil.errors import Interrupted, SettingError, SourceError
@@ -308,13 +308,13 @@ def summary(result: Result) -> str:
             value = getattr(counts, name)
             if value:
                 parts.append(f"{number(value)} {name}")
-        lines.append(f"{number(counts.records)} records: {', '.join(parts)}")
+        lines.append(f"{counted(counts.records, 'record')}: {', '.join(parts)}")
         waits = run.tallies.get("waits_s", {})
         longest = sorted(waits.items(), key=lambda item: -item[1])[:3]
         waited = ", ".join(f"{reason} {about(s)}" for reason, s in longest if s >= 0.5)
         requests = run.tallies.get("requests", {})
         if requests.get("sent"):
-            sent = f"{number(requests['sent'])} requests"
+            sent = counted(requests["sent"], "request")
             if requests["throttled"]:
                 sent += f", {number(requests['throttled'])} throttled"
             if requests["failed"]:
