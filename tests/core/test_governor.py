@@ -108,7 +108,7 @@ def test_the_breaker_opens_probes_and_closes() -> None:
     governor = Governor(FOUR, T0)
     for n in range(5):
         governor.settle(permit(governor, T0 + n), T0 + n, FAILED)
-    held = wait(governor, T0 + 5)
+    held = wait(governor, T0 + 4.1)
     assert held.reason is Reason.BREAKER
     assert held.until_s is not None
     probe = permit(governor, held.until_s)

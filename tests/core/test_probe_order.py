@@ -1,4 +1,4 @@
-"""Which request probes an open breaker."""
+"""Which request probes an open breaker, and how few join an outage before it opens."""
 
 from __future__ import annotations
 
@@ -39,3 +39,21 @@ def test_a_retry_probes_when_nothing_else_waits() -> None:
         assert isinstance(held, Wait)
         assert held.until_s == due_s + late_s + 1.0
         assert isinstance(governor.admit(held.until_s, retry=True, record=1), Permit)
+
+
+def test_failures_in_a_row_make_the_next_request_hesitate() -> None:
+    """What is in flight tells whether it is an outage; a live answer ends the doubt."""
+    governor = Governor(Policy(), T0)
+    permits = [governor.admit(T0, record=k) for k in range(4)]
+    failed = Outcome(Verdict.OVERLOADED, detail="503")
+    for permit in permits[:3]:
+        assert isinstance(permit, Permit)
+        governor.settle(permit, T0 + 0.1, failed)
+    held = governor.admit(T0 + 0.1, record=5)
+    assert isinstance(held, Wait)
+    assert held.reason is Reason.BREAKER
+    assert held.detail == "3 failures in a row"
+    assert held.until_s == T0 + 0.1 + 0.1
+    assert isinstance(permits[3], Permit)
+    governor.settle(permits[3], T0 + 0.12, Outcome(Verdict.LIVE))
+    assert isinstance(governor.admit(T0 + 0.12, record=5), Permit)

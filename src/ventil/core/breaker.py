@@ -10,9 +10,9 @@
 
 There are no timers: what the breaker says follows from the `now_s` it is asked with.
 While open, one real request at a time may go out as a probe, at 1, 2, 4, 8, 16, 30, 30 ...
-seconds (+-15 %). A probe that hangs does not hold up the next one: as many may be out as
-fit into one request timeout. Every opening starts a generation; replies to requests of
-an earlier one change nothing, so late answers are harmless.
+seconds (or up to 15 % sooner). A probe that hangs does not hold up the next one: as many may
+be out as fit into one request timeout. Every opening starts a generation; replies to requests
+of an earlier one change nothing, so late answers are harmless.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from math import ceil, inf, log
 from typing import TYPE_CHECKING
 
-from ventil.core.backoff import jittered, probe_interval_s
+from ventil.core.backoff import probe_interval_s
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -150,7 +150,8 @@ class Breaker:
     def _schedule(self, now_s: float) -> None:
         since_s = 0.0 if self.opened_s is None else now_s - self.opened_s
         interval_s = probe_interval_s(since_s, self._probe_cap_s)
-        self.next_probe_s = now_s + jittered(interval_s, PROBE_JITTER, self._random)
+        # Sooner only, so that the cap is a cap: it is what the end of an outage waits for.
+        self.next_probe_s = now_s + interval_s * (1.0 - PROBE_JITTER * self._random.random())
 
     def _chance_threshold(self) -> int:
         """Failures in a row that chance alone brings once in a million, at this provider."""
@@ -180,7 +181,7 @@ class Breaker:
         self.opened_s = min(state.opened_s + shift_s, now_s)
         self.why = state.why
         next_s = now_s if state.next_probe_s is None else state.next_probe_s + shift_s
-        longest_s = self._probe_cap_s * (1 + PROBE_JITTER)
+        longest_s = self._probe_cap_s
         self.next_probe_s = min(next_s, now_s + longest_s)
 
 

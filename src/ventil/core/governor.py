@@ -48,7 +48,7 @@ from typing import TYPE_CHECKING
 
 from ventil.core.announced import Announced
 from ventil.core.breaker import Breaker
-from ventil.core.caution import COSTLY_S, Caution
+from ventil.core.caution import Caution, window_for
 from ventil.core.cooldown import Gate
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.learner import QuotaLearner
@@ -78,6 +78,10 @@ __all__ = [
 ]
 
 _MOST_GATE_PROBES = 4
+HESITATE_AFTER = 3
+HESITATE_S = 0.1
+"""After so many failures in a row the next request waits for so long, or for a live answer:
+what is in flight already tells whether it is an outage, and need not be joined by more."""
 FRESH_FIRST_S = 1.0
 """For so long a probe that is due is kept for a request that was not tried before."""
 
@@ -204,9 +208,11 @@ class Governor:
         self._learner = QuotaLearner()
         # Only where a throttle that names no time is known to cost long.
         self._caution: Caution | None = None
-        if policy.cooldown_s is not None and policy.cooldown_s >= COSTLY_S:
-            self._caution = Caution(policy.quotas)
+        window_s = window_for(policy.cooldown_s, policy.quotas)
+        if policy.cooldown_s is not None and window_s is not None:
+            self._caution = Caution(window_s, policy.cooldown_s)
         self._stall = StallWatch(now_s)
+        self._hesitate_until_s = -inf
         self._kept_probe_s = -inf  # the probe that is kept for a first try
         self._kept_until_s = -inf
         self._trial_of: int | None = None  # in flight of the rejection under trial
@@ -215,7 +221,8 @@ class Governor:
         self._drain_to: int | None = None
         self._cap_reply_s = -inf  # when the latest silent throttle was answered for
         self._cap_before: tuple[float, float, bool] | None = None
-        self._largest_throttled = (0, -inf)  # (in flight, when)
+        self._series = (0, -inf)  # in flight at the first silent throttle, time of the latest
+        self._reactions = 0  # how often it was answered by a lower limit
         self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, sent)
         self._episode_s = -inf  # first reply of the running burst of throttles
         self._throughput_before = 0.0  # answers per second before the latest throttle
@@ -296,6 +303,10 @@ class Governor:
                     return Wait(
                         self._kept_until_s, Reason.RETRY_BUDGET, "a first try probes first"
                     )
+        if now_s < self._hesitate_until_s and not probe and breaker.failures >= HESITATE_AFTER:
+            return Wait(
+                self._hesitate_until_s, Reason.BREAKER, f"{breaker.failures} failures in a row"
+            )
         if gate_probe and not probe and gate.probes_out > 0:
             self._reclaim(now_s)
         if gate_probe and not probe and gate.probes_out > 0:
@@ -558,6 +569,8 @@ class Governor:
             self._learner.interrupted()
             self.changes += 1
         elif self._adaptive and not was_open:
+            if breaker.failures >= HESITATE_AFTER:
+                self._hesitate_until_s = now_s + HESITATE_S
             n = permit.in_flight
             cause = self._rejections.rejected(n, permit.sent_s)
             if cause is Cause.OURS:
@@ -568,10 +581,13 @@ class Governor:
                 limit.hold_down(0.7)
             if self._trial_of is not None:
                 self._try(now_s)
-            elif self._blamed is not None and cause is not Cause.OURS:
-                if self._rejections.acquitted(self._blamed[0]):
-                    limit.undo_lower(*self._blamed[2:])
-                    self._blamed = None
+            elif (
+                self._blamed is not None
+                and cause is not Cause.OURS
+                and self._rejections.acquitted(self._blamed[0])
+            ):
+                limit.undo_lower(*self._blamed[2:])
+                self._blamed = None
 
     def _lower(self, now_s: float, n: int, limit: float, ceiling: float) -> None:
         """Rejections are our doing; how it was before is kept, should that prove wrong."""
@@ -604,12 +620,14 @@ class Governor:
             return
         if permit.sent_s >= self._episode_s:
             self._episode_s = now_s
-            if self._caution is None or named_s is not None:
+            caution = self._caution
+            if caution is not None and named_s is None and not self._gate.checking:
+                caution.banned(permit.sent_s)  # else the ban goes on: nothing new
+            if caution is None or named_s is not None or caution.gave_up:
                 if not self._learner.resuming:
                     self._throughput_before = self._throughput(self._stall.last_s)
                 self._learner.throttled(now_s)
-            elif not self._gate.checking:  # else the ban goes on: nothing new
-                self._caution.banned(permit.sent_s)
+            else:
                 self._learner.interrupted()
             if self._cap_before is not None and self._cap_reply_s > now_s - 10.0:
                 self._limit.undo_lower(*self._cap_before)
@@ -626,11 +644,11 @@ class Governor:
         Draining to half tells: a cap lets requests through again, a quota does not.
         """
         n = permit.in_flight
-        largest, at_s = self._largest_throttled
+        first, at_s = self._series
         if now_s - at_s > 10.0:
-            largest = 0
-        if n >= largest:
-            self._largest_throttled = (n, now_s)
+            first = n
+            self._reactions = 0
+        self._series = (first, now_s)
         if self._gate.checking or permit.sent_s < self._episode_s:
             return True
         rate = self._learner.rate
@@ -646,7 +664,7 @@ class Governor:
         )
         if proof >= 3:
             return True  # a cap would have refused those
-        return n <= 1 or n < 0.6 * largest
+        return n <= 1 or n < (0.85 if self._reactions >= 4 else 0.7) * first
 
     def _capped(self, permit: Permit, now_s: float) -> None:
         """Assume a cap on requests in flight: one less, and drain to half as a test."""
@@ -657,9 +675,11 @@ class Governor:
             self._cap_before = (limit.limit, limit.ceiling, limit.startup)
         self._cap_reply_s = now_s
         self._accepted.clear()
+        self._reactions += 1
         n = permit.in_flight
         known = limit.ceiling < self.policy.max_in_flight and limit.ceiling <= n
-        limit.lower(now_s, n - 1, n - 1)
+        below = min(n - 1, 0.97 * n)
+        limit.lower(now_s, below, below)
         if not known:
             self._drain_to = max(1, (n - 1) // 2)
 
