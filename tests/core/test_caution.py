@@ -37,6 +37,26 @@ def test_one_ban_teaches_the_limit(seed: int, in_flight: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
+def test_one_short_ban_teaches_the_limit(seed: int) -> None:
+    """All times a sixtieth: a window of a second, a ban of 15 to 60 s."""
+    slow = banned.case(seed)
+    case = banned.Case(seed, slow.limit, 1.0, slow.ban_s / 60, 1_340, latency_s=0.005)
+    policy = Policy(quotas=(Quota(180, 1),), max_in_flight=10, cooldown_s=case.ban_s)
+    found = banned.run(case, policy)
+    assert found.bans == 1
+    assert found.pace >= 0.97
+
+
+def test_a_minutes_quota_and_a_pause_of_a_minute() -> None:
+    """What looks like a limit per second is a minute's: the quota learner takes over."""
+    case = banned.Case(7, 60, 60.0, 30.0, 600)
+    policy = Policy(max_in_flight=10, cooldown_s=60.0)
+    found = banned.run(case, policy)
+    assert found.state.caution is None
+    assert found.elapsed_s < 1000
+
+
+@pytest.mark.parametrize("seed", range(4))
 def test_a_shipped_limit_that_is_too_high_by_now(seed: int) -> None:
     """At one request in flight and 0.45/s, a limit of 0.3 to 0.44/s costs one ban."""
     case = banned.Case(seed, 18 + 2 * seed, 60.0, 3600.0, 600)
@@ -83,7 +103,7 @@ def test_banned_before_anything_was_sent() -> None:
 
 def test_no_lesson_where_a_throttle_is_cheap() -> None:
     """A cooldown of seconds is for the quota learner; this one stays out of it."""
-    case = banned.Case(5, 60, 60.0, 20.0, 200)
+    case = banned.Case(5, 60, 60.0, 10.0, 200)
     found = banned.run(case, loose(case))
     assert found.state.caution is None
 

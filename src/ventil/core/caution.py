@@ -8,11 +8,12 @@ would count the pause as time in which the quota was used. So here one ban must 
 *The lesson.* Providers of this kind count arrivals in a window, most often a minute. Let
 through in the window before the ban, so much is the limit; it is spaced out evenly and kept
 as a quota of its own, with a little air. Should the window be shorter in truth, that is
-slower than need be, but safe. It is not looked above again for `KEEP_S`.
+slower than need be, but safe. It is not looked above again for `KEEP_S`. A pause of less
+than five minutes is taken for one of a shorter window (`window_for`): a second, ten seconds.
 
 *When that cannot be.* More was let through in an earlier window, or the lesson was already
 being kept: then the limit fell, or its window is longer. Half of what was let through is
-the new lesson.
+the new lesson. Where the pause is short enough for it, the quota learner takes over instead.
 
 *When it says nothing.* Nothing was let through before the ban: then it was somebody else's
 doing, or an earlier run's, and teaches nothing.
@@ -32,11 +33,13 @@ from ventil.core.quota import Quota, Window
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-WINDOW_S = 60.0
-"""The window a provider is taken to count in when the stated quotas have no longer one."""
+WINDOWS_S = ((300.0, 60.0), (150.0, 10.0), (15.0, 1.0))
+"""(cooldown from which on, the window a provider is taken to count in)."""
+LONG_S = WINDOWS_S[0][0]
+"""Below this cooldown, the quota learner may look for what one lesson did not tell."""
+WINDOWS_IN_A_BAN = 15.0
+"""A stated quota's window is believed in when a ban lasts so many of it, or more."""
 LONGEST_WINDOW_S = 3600.0
-COSTLY_S = WINDOW_S
-"""A cooldown from which on a throttle that names no time counts as a ban."""
 KEEP_S = 28 * 86_400.0
 """How long a lesson holds."""
 FEWEST = 10
@@ -46,11 +49,25 @@ PACE = 0.985
 _SLICES = 256
 
 
+def window_for(cooldown_s: float | None, quotas: Iterable[Quota] = ()) -> float | None:
+    """The window in seconds that a ban of `cooldown_s` is about; None where none is so dear.
+
+    A longer one of the stated `quotas` goes before, up to a fifteenth of the ban.
+    """
+    if cooldown_s is None:
+        return None
+    for from_s, window_s in WINDOWS_S:
+        if cooldown_s >= from_s:
+            most_s = min(LONGEST_WINDOW_S, cooldown_s / WINDOWS_IN_A_BAN)
+            return max([window_s, *(q.span_s for q in quotas if q.span_s <= most_s)])
+    return None
+
+
 class Caution:
     """Mutable; told by the governor of what was let through, and of bans.
 
-    `quotas` are the stated ones. `limit` is what may be sent in any `window_s` seconds,
-    None while nothing was learned.
+    `limit` is what may be sent in any `window_s` seconds, None while nothing was learned.
+    `gave_up`: lessons do not hold here, see the module; from then on it does nothing.
     """
 
     __slots__ = (
@@ -58,18 +75,21 @@ class Caution:
         "_done",
         "_done_weight",
         "_grown_s",
+        "_long",
         "_most",
         "_owed_s",
         "_refuted",
         "_window",
         "banned_s",
+        "gave_up",
         "limit",
         "window_s",
     )
 
-    def __init__(self, quotas: Iterable[Quota] = ()) -> None:
-        spans = [q.span_s for q in quotas if q.span_s <= LONGEST_WINDOW_S]
-        self.window_s = max(WINDOW_S, *spans) if spans else WINDOW_S
+    def __init__(self, window_s: float, cooldown_s: float) -> None:
+        self.window_s = window_s
+        self.gave_up = False
+        self._long = cooldown_s >= LONG_S
         self.limit: float | None = None
         self.banned_s = 0.0  # when the request was sent that brought the latest ban
         self._window: Window | None = None
@@ -94,8 +114,11 @@ class Caution:
             self.limit = self._window = None
             return now_s
         weight = min(weight, window.allowance)
-        late_s = 0.25 * self.window_s / limit
-        return max(window.free_from(now_s, weight), self._owed_s - late_s)
+        return max(window.free_from(now_s, weight), self._owed_s - self._late_s(limit))
+
+    def _late_s(self, limit: float) -> float:
+        """How much of a delay is made up for: the window's law holds all the same."""
+        return self.window_s * max(0.25 / limit, 0.01)
 
     def sent(self, now_s: float, weight: int) -> None:
         """`weight` is sent."""
@@ -104,10 +127,12 @@ class Caution:
             return
         window.take(now_s, weight)
         apart_s = self.window_s / (PACE * limit)
-        self._owed_s = max(self._owed_s, now_s - 0.25 * apart_s) + weight * apart_s
+        self._owed_s = max(self._owed_s, now_s - self._late_s(limit)) + weight * apart_s
 
     def live(self, now_s: float, sent_s: float, weight: int, banned: bool) -> None:
         """A request was let through. `banned`: it was sent before the ban that runs."""
+        if self.gave_up:
+            return
         done, slice_s = self._done, self.window_s / _SLICES
         if done and 0.0 <= sent_s - done[-1][0] < slice_s:
             done[-1] = (done[-1][0], done[-1][1] + weight)
@@ -131,7 +156,11 @@ class Caution:
         self._before = limit
         self._refuted = limit is not None and not self._doubtful
         self.banned_s = sent_s
-        self._learn()
+        if self._refuted and not self._long:
+            self.gave_up = True
+            self.limit = self._window = None
+        else:
+            self._learn()
 
     def resumed(self, now_s: float) -> None:
         """The ban is over: start counting anew."""
