@@ -50,6 +50,7 @@ from ventil.core.announced import Announced
 from ventil.core.breaker import Breaker
 from ventil.core.caution import Caution, window_for
 from ventil.core.cooldown import Gate
+from ventil.core.etiquette import Etiquette
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.learner import QuotaLearner
 from ventil.core.limit import START, AdaptiveLimit
@@ -78,6 +79,7 @@ __all__ = [
 ]
 
 _MOST_GATE_PROBES = 4
+_WORKED_ON = frozenset({Verdict.LIVE, Verdict.OVERLOADED})  # these took the provider's time
 HESITATE_AFTER = 3
 HESITATE_S = 0.1
 """After so many failures in a row the next request waits for so long, or for a live answer:
@@ -236,6 +238,8 @@ class Governor:
         self._gate_probe_s = 0.0  # when another request may check the gate
         self._verdicts = dict.fromkeys(Verdict, 0)
         self._waited: dict[Reason, float] = {}
+        etiquette = Etiquette(policy.latency_objective_s, policy.error_objective)
+        self._etiquette = etiquette if etiquette.stated else None
         self._open_until_s = -inf  # by the calendar; not yet looked at
         self._waiting: Reason | None = None
         self._waiting_since_s = now_s
@@ -318,6 +322,16 @@ class Governor:
                     self._gate_probe_s if in_time else self._lost_from(now_s),
                     Reason.COOLDOWN,
                     f"one request checks whether it is over: {gate.why}",
+                )
+        etiquette = self._etiquette
+        if etiquette is not None and not probe:
+            if now_s < etiquette.next_s:
+                return Wait(etiquette.next_s, Reason.LATENCY, f"resting: {etiquette.why}")
+            if len(self._open) >= etiquette.ceiling:
+                return Wait(
+                    self._lost_from(now_s),
+                    Reason.LATENCY,
+                    f"{len(self._open)} in flight, for {etiquette.why}",
                 )
         if probe:
             most = self.policy.max_in_flight
@@ -503,6 +517,13 @@ class Governor:
             self._limit.voided(cohort)
         if outcome.hints and self._announced.tell(now_s, permit.number, outcome.hints):
             self.changes += 1
+        etiquette = self._etiquette
+        if etiquette is not None and verdict in _WORKED_ON:
+            failed = verdict is Verdict.OVERLOADED
+            if etiquette.answered(
+                now_s, permit.sent_s, failed=failed, in_flight=permit.in_flight
+            ):
+                self.changes += 1
         if verdict is Verdict.LIVE:
             self._refused = 0
             time_s = now_s - permit.sent_s

@@ -260,9 +260,7 @@ class AdaptiveLimit:
         if now_s >= self._next_dip_s and self.limit >= 2:
             self._dip(now_s, rate)
 
-    def _is_not_ours(
-        self, limit: float, queue: float, delay_s: float, value_s: float
-    ) -> bool:
+    def _is_not_ours(self, limit: float, queue: float, delay_s: float, value_s: float) -> bool:
         """The responsiveness test: does the delay follow the limit down?
 
         A queue of ours at a fixed capacity shrinks by as many as the limit did, and the
