@@ -481,6 +481,8 @@ def policy_of(settings: ProviderSettings) -> Policy:
         cooldown_s=settings.cooldown_s,
         timeout_s=settings.timeout_s,
         calendar=Calendar.parse(settings.access, settings.maintenance),
+        latency_objective_s=settings.latency_objective_s,
+        error_objective=settings.error_objective,
     )
 
 

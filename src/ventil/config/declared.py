@@ -140,6 +140,19 @@ def _hours(value: object) -> object:
     return rules
 
 
+def _share(value: object) -> object:
+    """5% or 0.05, as a share of 1."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            raise ValueError('is no share; write it as in "5%" or 0.05') from None
+    if isinstance(value, bool):
+        raise ValueError('is no share; write it as in "5%" or 0.05')
+    return value
+
+
 def _contact(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(
         r"[\x21-\x7e](?:[\x20-\x7e]{0,198}[\x21-\x7e])?", value
@@ -170,6 +183,7 @@ Duration = Annotated[float, BeforeValidator(parse_duration)]
 Whole = Annotated[int, BeforeValidator(_no_bool)]
 Quotas = Annotated[tuple[Quota, ...], BeforeValidator(_quotas)]
 Hours = Annotated[tuple[str, ...], BeforeValidator(_hours)]
+Share = Annotated[float, BeforeValidator(_share)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 Contact = Annotated[str, BeforeValidator(_contact)]
@@ -180,6 +194,7 @@ KINDS: Mapping[Any, str] = {
     Whole: "whole number",
     Quotas: "list of quotas",
     Hours: "list of hours",
+    Share: "share",
     BaseUrl: "URL",
     DatabaseUrl: "URL",
     Contact: "text",
@@ -274,6 +289,22 @@ class ProviderTable(Table):
     )
     max_in_flight: Whole | None = Field(
         None, ge=1, le=10_000, description="Most requests in flight at once."
+    )
+    latency_objective_s: Duration | None = Field(
+        None,
+        alias="latency_objective",
+        ge=0.001,
+        le=3600,
+        description="Usual (median) answer time above which fewer requests are sent at once,"
+        " even where more would go through.",
+        examples=["2s"],
+    )
+    error_objective: Share | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of failing answers above which fewer requests are sent at once.",
+        examples=["5%"],
     )
     cooldown_s: Duration | None = Field(
         None,

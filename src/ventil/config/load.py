@@ -86,6 +86,8 @@ class ProviderSettings:
     max_in_flight: int
     cooldown_s: float | None
     timeout_s: float
+    latency_objective_s: float | None = None
+    error_objective: float | None = None
     access: tuple[str, ...] = ()
     maintenance: tuple[str, ...] = ()
     contact: str | None = None
@@ -254,6 +256,8 @@ def _merged(name: str, table: ProviderTable, shipped: Shipped) -> ProviderSettin
         max_in_flight=table.max_in_flight or shipped.max_in_flight,
         cooldown_s=table.cooldown_s if table.cooldown_s is not None else shipped.cooldown_s,
         timeout_s=table.timeout_s or shipped.timeout_s,
+        latency_objective_s=table.latency_objective_s,
+        error_objective=table.error_objective,
         access=table.access or (),
         maintenance=table.maintenance or (),
         contact=table.contact,

@@ -42,7 +42,9 @@ class Policy:
     `refused_threshold`: refusals in a row that are taken as a ban. `longest_gate_s`: no
     provider can stop us for longer than this without being asked again. `retry_share`: part
     of the requests in flight that may be retries (at least one may always be). `calendar`:
-    the hours at which requests may go at all.
+    the hours at which requests may go at all. `latency_objective_s`, `error_objective`: the
+    usual answer time, and the share of failures (0 to 1), above which we hold back; None for
+    none. See `etiquette`.
     """
 
     quotas: tuple[Quota, ...] = ()
@@ -57,6 +59,8 @@ class Policy:
     longest_gate_s: float = 86_400.0
     retry_share: float = 0.25
     calendar: Calendar = ALWAYS_OPEN
+    latency_objective_s: float | None = None
+    error_objective: float | None = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -80,6 +84,11 @@ class Policy:
                 f"min_in_flight {self.min_in_flight} is above "
                 f"max_in_flight {self.max_in_flight}"
             )
+        latency_s, errors = self.latency_objective_s, self.error_objective
+        if latency_s is not None and not (isfinite(latency_s) and latency_s > 0):
+            raise SettingError(f"latency_objective_s must be above 0, not {latency_s!r}")
+        if errors is not None and not 0 <= errors < 1:
+            raise SettingError(f"error_objective must be 0 or more and below 1, not {errors!r}")
         if not 0 < self.retry_share <= 1:
             raise SettingError(
                 f"retry_share must be above 0 and at most 1, not {self.retry_share!r}"
