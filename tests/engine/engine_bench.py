@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ventil.core.exchange import Fetch, Known, Request, Response
-from ventil.core.governor import Governor, Policy
+from ventil.core.governor import Governor, GovernorState, Policy
 from ventil.core.model import Good, Sample, Status
 from ventil.core.period import Period
 from ventil.core.quota import Quota
-from ventil.engine.gate import Gate, Patience
+from ventil.engine.gate import LEASE_S, Gate, Patience
 from ventil.engine.prepare import Job, prepare
 from ventil.engine.run import Limits, Outside, Runner
 from ventil.ports import Run
@@ -126,13 +126,16 @@ class JobBench:
         return prepare(job, self.store, self.provider, self.clock.now_s())
 
     def runner(self, run: Run) -> Runner:
-        """A runner in this loop, with a governor that knows nothing."""
+        """A runner in this loop, with the governor as it was stored."""
+        now_s = self.clock.now_s()
+        stored = self.store.provider(run.provider).state
+        state = None if stored is None else GovernorState.from_json(stored)
         return Runner(
             run,
             Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
             outside=Outside(self.store, self.queue, self.clock, self.transport, self.reporter),
             provider=self.provider,
-            governor=Governor(self.policy, self.clock.now_s()),
+            governor=Governor(self.policy, now_s, state=state, lost_s=LEASE_S),
             limits=Limits(
                 chunks_at_once=10,
                 retries=self.retries,

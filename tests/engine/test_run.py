@@ -244,6 +244,20 @@ async def test_a_resumed_run_asks_for_the_rest() -> None:
     assert bench.stored(run).tallies["waits_s"]["quota"] > 4.0
 
 
+async def test_a_cancelled_task_puts_the_books_right() -> None:
+    """Whoever cancels `execute` itself gets the same wind-down as a stop."""
+    bench = JobBench(ScriptedTransport(plain, latency_s=1.0), KEYS)
+    run, _ = bench.prepare()
+    task = asyncio.create_task(bench.runner(run).execute())
+    await asyncio.sleep(1.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bench.transport.closed
+    assert list(bench.statuses(run).values()).count("ok") == 8
+    assert bench.stored(run).tallies["requests"]["sent"] == 8
+
+
 async def test_a_provider_that_says_later_suspends_the_run() -> None:
     """What was answered is kept; after the wait the same job goes on."""
     throttled = [answer(), answer(429, retry_after="7200")]
@@ -263,7 +277,11 @@ async def test_a_provider_that_says_later_suspends_the_run() -> None:
     assert len(transport.sent) == 2
     again, resumed = bench.prepare()
     assert (again.id, resumed) == (run.id, True)
-    await bench.runner(again).execute()
+    with pytest.raises(Suspended, match="--max-wait"):
+        await bench.runner(again).execute()  # too soon: it asks nobody
+    assert len(transport.sent) == 2
+    await asyncio.sleep(7200)
+    await bench.runner(bench.stored(run)).execute()
     assert set(bench.statuses(run).values()) == {"ok"}
     assert len(transport.sent) == 21
 

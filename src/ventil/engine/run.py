@@ -182,7 +182,7 @@ class Runner:
             queueing = asyncio.create_task(self._enqueue(todo))
             await self._stopped
         finally:
-            with contextlib.suppress(asyncio.InvalidStateError):
+            with contextlib.suppress(asyncio.InvalidStateError, asyncio.CancelledError):
                 self._stopped.exception()
             await self._wind_down(watch, queueing)
 

@@ -7,6 +7,7 @@ the object. `fault` set to an error makes every write raise it and change nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -251,3 +252,7 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def copy(self) -> MemoryStore:
+        """What a kill at this moment would leave on the disk."""
+        return deepcopy(self)

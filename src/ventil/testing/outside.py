@@ -143,6 +143,13 @@ class InlineQueue:
             self._waiting.clear()
             self._seen.clear()
 
+    def copy(self, now_s: Callable[[], float] | None = None) -> InlineQueue:
+        """What a kill at this moment would leave: all that has not ended, still queued."""
+        left = InlineQueue(now_s or self._now_s)
+        left._waiting = dict(self._waiting)
+        left._seen = set(self._seen)
+        return left
+
 
 class RecordingReporter:
     """The `Reporter` port: keeps what it was told."""
