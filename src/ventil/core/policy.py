@@ -27,6 +27,7 @@ class Reason(StrEnum):
     BREAKER = "breaker"
     CALENDAR = "calendar"
     PAUSED = "paused"  # the engine's: a person paused the provider
+    RETRY_DELAY = "retry delay"  # the engine's: only failed records are left, for later
     OWN_CPU = "own CPU"  # the engine's: this process could not keep up
 
 

@@ -267,10 +267,12 @@ class Gate:
 
     def _end_wait(self, now_s: float) -> None:
         if self._waiting is not None:
-            name = self._waiting[0].value
-            waited_s = max(0.0, now_s - self._waiting_since_s)
-            self.waits_s[name] = self.waits_s.get(name, 0.0) + waited_s
+            self.waited(self._waiting[0], max(0.0, now_s - self._waiting_since_s))
             self._waiting = None
+
+    def waited(self, reason: Reason, seconds: float) -> None:
+        """Add to what the waiting was for; also what others see that the gate does not."""
+        self.waits_s[reason.value] = self.waits_s.get(reason.value, 0.0) + seconds
 
     def limited_by(self) -> str | None:
         """What holds the next request up right now, for a person; None when nothing does."""

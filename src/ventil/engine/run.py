@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ventil.core.governor import Governor
+from ventil.core.governor import Governor, Reason
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
@@ -33,6 +33,7 @@ TICK_S = 0.5
 """How often a run looks for a person's word (cancel, pause) and reports its progress."""
 
 _RATE_WINDOW_S = 30.0
+_LATE_S = 0.05  # a timer may be that late without a word about it
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,13 @@ class Runner:
                 self.stop(error)
                 return
             self._outside.reporter.progress(self.snapshot())
+            before_s = self._outside.clock.now_s()
             await asyncio.sleep(TICK_S)
+            passed_s = self._outside.clock.now_s() - before_s
+            if passed_s - TICK_S > _LATE_S:  # everything here was late by as much
+                self._gate.waited(Reason.OWN_CPU, passed_s - TICK_S)
+            if self._retrying and not (self._gate.in_flight or self._gate.queued):
+                self._gate.waited(Reason.RETRY_DELAY, TICK_S)
 
     def _written(self, samples: Sequence[tuple[Sample, float]]) -> None:
         for sample, _ in samples:
