@@ -32,6 +32,7 @@ _TITLE_LEAD = frozenset(":,;-–—−/|([{\"'“«=>+*~.")
 _NAMES_TITLE = frozenset(
     {"codename", "codenamed", "code-named", "aka", "released", "nicknamed"}
 )
+_ISSUE = re.compile(r"#\d")
 _STRIP = " \t-–—:,;@/_([{<\"'`|.#=*~+"
 
 
@@ -164,6 +165,8 @@ def read(shape: Shape, number: int) -> Candidate | None:
         return None
     if not strong and lead and lead[0] in words.JOINING and lead[0] != "from":
         return None
+    if not strong and lead and lead[-1] == "to" and "from" not in lead:
+        return None  # "Update foo to 1.2"
     named = [w for w in lead if w not in words.LABELS and w not in WEEKDAYS]
     coded = _bracketed(prefix, rest) and bool(named)
     if len(named) > (6 if strong else 3) or len(lead) > 9:
@@ -258,6 +261,8 @@ def _grade(rest: str) -> int:
         return PURE
     after = [w.lower().rstrip("'’") for w in words.WORD.findall(rest)]
     other = [w for w in after if w not in words.TAIL and w not in MONTHS and w not in WEEKDAYS]
+    if _ISSUE.search(rest):
+        return LOOSE
     if not other and not _odd_numbers(rest):
         return PURE
     if rest[0] in _TITLE_LEAD or (after and after[0] in _NAMES_TITLE):

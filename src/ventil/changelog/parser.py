@@ -14,7 +14,7 @@ from ventil.changelog.markup import plain
 from ventil.changelog.model import Release
 from ventil.changelog.outline import Heading, is_section, outline
 from ventil.changelog.page import Page
-from ventil.changelog.shapes import with_anchors
+from ventil.changelog.shapes import rule, underline, with_anchors
 from ventil.changelog.versions import normalise, unripe
 from ventil.changelog.vote import choose
 
@@ -160,7 +160,7 @@ def _body(page: Page, candidate: Candidate, end: int) -> str:
         not page.lines[end - 1].strip() or _VERSION_LINK.match(page.lines[end - 1][:300])
     ):
         end -= 1
-    if candidate.shape.strong or candidate.words == PURE or not candidate.rest:
+    if candidate.shape.strong or (candidate.words == PURE and end > first) or not candidate.rest:
         return page.source(first, end)
     below = page.lines[first] if first < end else ""
     if first < end and (not below.strip() or _BULLETED.match(below)):
@@ -198,15 +198,22 @@ def _dates(page: Page, candidate: Candidate, end: int) -> list[Found]:
             break
         if found := _date_line(line):
             return found[:1]
-    return [] if candidate.shape.strong else _date_above(page, candidate.number)
+    return _date_above(page, candidate)
 
 
-def _date_above(page: Page, number: int) -> list[Found]:
-    """The date of a GNU ChangeLog's entry: "2020-01-19  Jane Doe  <jane@example.org>"."""
-    for above in range(number - 1, max(number - 4, -1), -1):
+def _date_above(page: Page, candidate: Candidate) -> list[Found]:
+    """The date of a GNU ChangeLog's entry, "2020-01-19  Jane Doe  <jane@example.org>".
+
+    Or that of a heading right above which holds nothing else.
+    """
+    for above in range(candidate.shape.first - 1, max(candidate.shape.first - 5, -1), -1):
         line = page.lines[above][:200]
-        if line.strip():
-            return find_dates(line)[:1] if _SIGNED.match(line) else []
+        if not line.strip() or rule(line):
+            continue
+        if not candidate.shape.strong and _SIGNED.match(line):
+            return find_dates(line)[:1]
+        heading = line.startswith("#") or bool(underline(page, above))
+        return _date_line(line) if heading else []
     return []
 
 

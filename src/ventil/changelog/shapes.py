@@ -33,13 +33,14 @@ _ATX = re.compile(r"[ \t]*(#{1,6})[ \t]*([^#\s].*?)[ \t]*#*[ \t]*$")
 _EQUALS = re.compile(r"(={1,6})[ \t]+(\S.*?)[ \t]*=*$")
 _TEXTILE = re.compile(r"[ \t]*h([1-6])(?:\([^)]{0,40}\))?\.[ \t]+(\S.*)$")
 _HTML = re.compile(r"[ \t]*<h([1-6])\b[^>]{0,200}>(.+?)(?:</h[1-6]>.*)?$", re.IGNORECASE)
+_SUMMARY = re.compile(r"[ \t]*(?:<details[^>]{0,60}>[ \t]*)?<summary>(.+?)(?:</summary>.*)?$", re.I)
 _BOLD = re.compile(r"[ \t]*(\*\*|__|'''|\*|_)(?=[^\s*_])([^*_]*(?:_[^*_]+)*)\1[ \t]*(.*)$")
 _STRONG_TAG = re.compile(r"[ \t]*<(b|strong|big|u)>(.+?)</\1>(.*)$", re.IGNORECASE)
 _BULLET = re.compile(r"([ \t]*)([-*+•‣o·])[ \t]+(\S.*)$")
 _TABLE = re.compile(r"[ \t]*\|(.+)$")
 _FIELD = re.compile(r"[ \t]*:([^:`\n]{3,60}):(?:[ \t]+(.*))?$")
 _FRAMED = re.compile(
-    r"[ \t]*([-=*~#>|/\\+@!%&:;.]{1,12})[ \t]*(.+?)[ \t]*(?:[-=*~#<|/\\+@!%&:;.]*)$"
+    r"[ \t]*([-=*~#|/\\+@!%&:;.]{1,12})[ \t]*(.+?)[ \t]*(?:[-=*~#<|/\\+@!%&:;.]*)$"
 )
 _DEBIAN = re.compile(
     r"([A-Za-z0-9][\w.+-]*) \(([^()\s]{1,100})\)((?:[ \t]+[\w.+~-]{1,40}){1,8});", re.ASCII
@@ -49,7 +50,7 @@ _RPM = re.compile(
 )
 _ROLE = re.compile(r"[ \t]*(?:[-*+][ \t]+)?:release:`([^`<]{1,80})(?:<([^>`]{0,80})>)?`")
 _DIRECTIVE = re.compile(
-    r"[ \t]*\.\.[ \t]+(changelog|release|version|release-notes)::[ \t]*(.*)$", re.IGNORECASE
+    r"[ \t]*\.\.[ \t]+(changelog|release|version|release-notes|rubric)::[ \t]*(.*)$", re.IGNORECASE
 )
 _OPTION = re.compile(r"[ \t]+:([A-Za-z_-]{3,24}):[ \t]*(.*)$")
 _RULE_SIGNS = frozenset(string.punctuation + "–—")
@@ -243,6 +244,8 @@ def _marked(line: str, stripped: str, indent: int, number: int) -> Shape | None:
     if lead == "<":
         if match := _HTML.match(line):
             return shape(match[2], "html", match[1])
+        if match := _SUMMARY.match(line):
+            return shape(match[1], "html", "summary")
         if match := _STRONG_TAG.match(line):
             return shape(
                 f"{match[2]} {match[3]}".rstrip(), "bold", match[1].lower(), str(indent)
@@ -258,7 +261,7 @@ def _marked(line: str, stripped: str, indent: int, number: int) -> Shape | None:
         return shape(" | ".join(cells), "table")
     if lead == ":" and (match := _FIELD.match(line)):
         return shape(f"{match[1]}: {match[2] or ''}".rstrip(": "), "field", str(indent))
-    if not lead.isalnum() and lead not in "[(`\"“<$'\\":
+    if not lead.isalnum() and lead not in "[(`\"“<>$'\\":
         match = _FRAMED.match(line)
         if match and not rule(line):
             return shape(match[2], "framed", match[1][0], str(indent))

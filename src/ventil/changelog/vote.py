@@ -155,6 +155,8 @@ def _value(page: Page, candidate: Candidate, own: set[int]) -> float:
     value = {PURE: 1.0, TITLED: 0.8 if strong else 0.5, LOOSE: 0.3 if strong else 0.12}[
         candidate.words
     ]
+    if candidate.dates and candidate.words == LOOSE:
+        value = max(value, 0.4)
     if candidate.speaking:
         value *= 0.1
     if candidate.dates:
@@ -165,9 +167,19 @@ def _value(page: Page, candidate: Candidate, own: set[int]) -> float:
         number = candidate.number
         if not page.blank(number - 1) and candidate.shape.kind in {"bare", "bold", "field"}:
             value *= 0.5
-        if candidate.words == PURE and not candidate.dates and not _has_body(page, candidate, own):
+        if (
+            candidate.words == PURE
+            and not candidate.dates
+            and not _says(candidate)
+            and not _has_body(page, candidate, own)
+        ):
             value *= 0.1
     return value * candidate.strength
+
+
+def _says(candidate: Candidate) -> bool:
+    """Whether the line itself tells what the release brought."""
+    return any(c.isalpha() for c in candidate.rest)
 
 
 def _has_body(page: Page, candidate: Candidate, own: set[int]) -> bool:
@@ -194,7 +206,8 @@ def _weigh(page: Page, family: Family, alike: Alike, *, told: bool) -> None:
     if not family.strong:
         if len(members) > 2 and family.steady < 0.6:
             return  # numbers in no order
-        bare = sum(c.words == PURE and not c.dates and not _has_body(page, c, own) for c in members)
+        bare = sum(c.words == PURE and not c.dates and not _says(c) and not _has_body(page, c, own)
+            for c in members)
         if bare > 0.6 * len(members):
             return  # a list of versions: a table of contents, or what is supported
         if not told:
@@ -378,5 +391,5 @@ def _alone(page: Page, candidate: Candidate, *, told: bool) -> bool:
     if candidate.name or not page.blank(candidate.number - 1):
         return False
     if not pure or not _has_body(page, candidate, set()):
-        return told and bool(candidate.dates)
+        return told and (bool(candidate.dates) or (candidate.words >= TITLED and bool(candidate.rest)))
     return told or (bool(candidate.dates) and candidate.number < 3)

@@ -47,7 +47,7 @@ TAIL = frozenset(
     security bugfix bug fix maintenance major minor patch feature update hotfix only version
     see published upcoming planned withdrawn next wip hidden broken internal never was to be
     announced soon preview candidate rc changes changelog build tag as by initial under
-    progress work notes is has been out this full since""".split()
+    progress work notes is has been out this full since first public""".split()
 )
 # Before a version, but never at the start of a line that announces one.
 JOINING = frozenset("in for of to the at on by and from a an with was is are since".split())

@@ -1,0 +1,154 @@
+"""Shorter samples: one heading style each, two releases or one."""
+
+from __future__ import annotations
+
+import pytest
+
+from ventil.changelog import parse
+
+# Two headings each, with the same body below; the second is the older one.
+HEADINGS = [
+    ("0.2 - Unreleased", "0.1 - 2010-01-02", "---"),
+    ("Version 0.3.0\nReleased 21 Jul 2010", "Version 0.2.0\nReleased 20 Jun 2010", ""),
+    ("1.1.0 [2014-01-01]", "1.0.0 [2013-01-01]", ""),
+    ("2014-01-01  1.1.0", "2013-01-01  1.0.0", ""),
+    ("### v1.1.0 - 2014-01-01 - Espresso", "### v1.0.0 - 2013-01-01 - Mocha", ""),
+    ("Changes in version 1.1.0 (2014-01-01)::", "Changes in version 1.0.0 (2013-01-01)::", ""),
+    ("1.1.0:", "1.0.0:", ""),
+    ("[1.1.0]", "[1.0.0]", ""),
+    ("## 1.0.0 → 1.1.0", "## 0.9.0 → 1.0.0", ""),
+    ("1.2.dev0 (unreleased)", "1.1 (2014-01-01)", "~~~"),
+    (".. rubric:: Version 1.1", ".. rubric:: Version 1.0", ""),
+    (":1.1: 2014-01-01", ":1.0: 2013-01-01", ""),
+    ("Version 1.1 : 12/05/2010", "Version 1.0 : 11/25/2010", ""),
+    ("``1.1.0``", "``1.0.0``", "-------"),
+    ("== 1.1.0 2014-01-01", "== 1.0.0 2013-01-01", ""),
+    ("#### 1.1.0", "#### 1.0.0", ""),
+    ("<details><summary>1.1.0</summary>", "<details><summary>1.0.0</summary>", ""),
+    ("Release Notes - Teapot - Version 1.1.0", "Release Notes - Teapot - Version 1.0.0", "==="),
+    ("What's New in 1.1.0?", "What's New in 1.0.0?", "==="),
+    ("1.1 (Mar 1 2010, r123)", "1.0 (Feb 1 2010, r100)", "---"),
+    ("Teapot 1.0 to Teapot 1.1", "Teapot 0.9 to Teapot 1.0", "---"),
+    ("1.1 (2012-01-01) Jane Doe", "1.0 (2011-01-01) Jane Doe", "==="),
+    ("1.1 2012-01-01 Jane Doe <jane@example.org>", "1.0 2011-01-01 Jane <jane@example.org>", ""),
+    ("Version: 1.1.0\nDate: 2012-01-01", "Version: 1.0.0\nDate: 2011-01-01", ""),
+    ("## Version v1.1.0", "## Version v1.0.0", ""),
+    ("## release/1.1.0", "## release/1.0.0", ""),
+    ("**Version 1.1.0:**", "**Version 1.0.0:**", ""),
+    ("*   **1.1.0**", "*   **1.0.0**", ""),
+    ("## :rocket: 1.1.0", "## :rocket: 1.0.0", ""),
+    ("__1.1.0__ / 2012-01-01", "__1.0.0__ / 2011-01-01", ""),
+    ("Teapot 1.1 (Earl Grey)", "Teapot 1.0 (Assam)", "==="),
+    ("teapot-1.1.0 (2012-01-01)", "teapot-1.0.0 (2011-01-01)", ""),
+    ("V1.1.0", "V1.0.0", "---"),
+    ("v. 1.1.0", "v. 1.0.0", "---"),
+    ("Release 1.1.0 (Jan 2 2012)", "Release 1.0.0 (Jan 2 2011)", "***"),
+    ("1.1.0 (2012-01-01 12:30)", "1.0.0 (2011-01-01T12:30:00Z)", "'''"),
+    ("Next: 1.1.0", "Current: 1.0.0", "---"),
+    ("1.1.0-rc.1 (2012-01-01)", "1.1.0-beta.2 (2011-01-01)", "---"),
+    ("1.1.0 <2012-01-01>", "1.0.0 <2011-01-01>", "---"),
+    ("1.1.0 {2012-01-01}", "1.0.0 {2011-01-01}", "---"),
+    ("`1.1.0`_ - 2012-01-01", "`1.0.0`_ - 2011-01-01", "---"),
+    ("`1.1.0 <https://example.org/1.1.0>`_", "`1.0.0 <https://example.org/1.0.0>`_", "---"),
+    ("## [1.1.0][1.1.0] - 2012-01-01", "## [1.0.0][1.0.0] - 2011-01-01", ""),
+    ("## [[1.1.0]] - 2012-01-01", "## [[1.0.0]] - 2011-01-01", ""),
+    ("== Version 1.1 ==", "== Version 1.0 ==", ""),
+    ("*** Version 1.1 ***", "*** Version 1.0 ***", ""),
+    ("v1.1 |release| 2012-01-01", "v1.0 |release| 2011-01-01", "---"),
+    ("(1.1.0)", "(1.0.0)", "---"),
+    ("'1.1.0'", "'1.0.0'", "---"),
+    ('1.1.0 "Earl Grey"', '1.0.0 "Assam"', "---"),
+    ("Bugfix release 1.1.1", "Feature release 1.1", "---"),
+    ("1.1 (alpha)", "1.0", "---"),
+    ("What’s new in version 1.1", "What’s new in version 1.0", "---"),
+    ("Changelog 1.1", "Changelog 1.0", "---"),
+    ("# Teapot v1.1", "# Teapot v1.0", ""),
+    ("- **v1.1** - 2012-01-01", "- **v1.0** - 2011-01-01", ""),
+    ("Release v1.1 [2012-01-01]", "Release v1.0 [2011-01-01]", ""),
+    ("tag: v1.1", "tag: v1.0", "---"),
+    ("Released 1.1 on 2012-01-01", "Released 1.0 on 2011-01-01", ""),
+    ("1.1 released 2012-01-01", "1.0 released 2011-01-01", ""),
+    ("1.1 was released on 2012-01-01.", "1.0 was released on 2011-01-01.", ""),
+    ("@@ 1.1 @@", "@@ 1.0 @@", ""),
+    ("Version 1.1, 2012-01-01, by Jane", "Version 1.0, 2011-01-01, by Jane", "---"),
+    ("2012-01-01 (1.1)", "2011-01-01 (1.0)", "---"),
+    ("Jan 1, 2012: Version 1.1", "Jan 1, 2011: Version 1.0", "---"),
+    ("Mon, 02 Jan 2012 - v1.1", "Sun, 02 Jan 2011 - v1.0", ""),
+]
+EXPECTED = {
+    "Teapot 1.0 to Teapot 1.1": ("1.1", "1.0"),
+    "## 1.0.0 → 1.1.0": ("1.1.0", "1.0.0"),
+    "1.1.0-rc.1 (2012-01-01)": ("1.1.0-rc.1", "1.1.0-beta.2"),
+    "1.2.dev0 (unreleased)": ("1.2.dev0", "1.1"),
+    "0.2 - Unreleased": ("0.2", "0.1"),
+    "Version 0.3.0\nReleased 21 Jul 2010": ("0.3.0", "0.2.0"),
+    "Bugfix release 1.1.1": ("1.1.1", "1.1"),
+    "1.1 (alpha)": ("1.1", "1.0"),
+}
+
+
+def _text(first: str, second: str, rule: str, body: str) -> str:
+    under = f"{rule * 6}\n" if rule else ""
+    return f"Changes\n=======\n\n{first}\n{under}\n{body}\n\n{second}\n{under}\n{body}\n"
+
+
+@pytest.mark.parametrize(("first", "second", "rule"), HEADINGS, ids=[h[0] for h in HEADINGS])
+def test_a_style_of_heading(first: str, second: str, rule: str) -> None:
+    """Two headings of a style make two releases, whose bodies are what stands below."""
+    body = "  - Steam, as 0.0.7 of the kettle has it\n  - Fixed a drip (#42)"
+    found = parse(_text(first, second, rule, body), "CHANGES.txt")
+    expected = EXPECTED.get(first)
+    if expected is None:
+        whole = "1.1.0" in first
+        expected = ("1.1.0", "1.0.0") if whole else ("1.1", "1.0")
+    assert tuple(r.version for r in found) == expected
+    for release, heading in zip(found, (first, second), strict=True):
+        assert "drip" in release.body
+        assert "Steam" in release.body
+        if "201" in heading and "Version 1.1 : 12" not in first:
+            assert release.date is not None
+            assert str(release.date.year) in heading
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "body"),
+    [
+        ("v0.1.0, 2012-01-01 -- Initial release.\n", "0.1.0", "Initial release."),
+        ("0.1: Initial release.\n", "0.1", "Initial release."),
+        ("0.1 Initial release\n", "0.1", "Initial release"),
+        ("Version 0.1.0\n\n* Initial release.\n", "0.1.0", "* Initial release."),
+        ("# Release 1.2.3\n\nAll new.\n", "1.2.3", "All new."),
+        ("Changelog\n---------\n\n0.1\n+++\n\n* First\n", "0.1", "* First"),
+        (
+            "=======================\nTeapot 1.2.3 release notes\n=======================\n\n"
+            "*September 10, 2010*\n\nWelcome to Teapot 1.2.3!\n",
+            "1.2.3",
+            "*September 10, 2010*\n\nWelcome to Teapot 1.2.3!",
+        ),
+    ],
+)
+def test_a_single_release(text: str, version: str, body: str) -> None:
+    """A file that is known to be a changelog may have one release only."""
+    found = parse(text, "CHANGES.txt")
+    assert [(r.version, r.body) for r in found] == [(version, body)]
+
+
+def test_lines_of_one_entry_each() -> None:
+    """Entries of a line are releases, each with its line as body."""
+    text = "# Changelog\n\n- v0.3: Add tea\n- v0.2: Add water\n- v0.1: Add a pot\n"
+    found = parse(text, "CHANGELOG.md")
+    assert [(r.version, r.body) for r in found] == [
+        ("0.3", "Add tea"),
+        ("0.2", "Add water"),
+        ("0.1", "Add a pot"),
+    ]
+
+
+def test_a_date_as_heading_above() -> None:
+    """A heading that is a date gives its date to the version right below."""
+    text = "## 2020-02-02\n\n### v1.1.0\n- b\n\n## 2020-01-01\n\n### v1.0.0\n- a\n"
+    found = parse(text, "CHANGELOG.md")
+    assert [(r.version, str(r.date)) for r in found] == [
+        ("1.1.0", "2020-02-02"),
+        ("1.0.0", "2020-01-01"),
+    ]
