@@ -18,8 +18,9 @@ the new lesson. Where the pause is short enough for it, the quota learner takes 
 *When it says nothing.* Nothing was let through before the ban: then it was somebody else's
 doing, or an earlier run's, and teaches nothing.
 
-*When it says too little.* A handful let through, and then a ban, looks like a short
-window. Then the lesson is raised by one, later by a tenth, for every window in which it held.
+*When it says too little.* A handful let through, and then a ban, looks like a short window
+or a small bucket. Then the lesson is raised by one, later by a tenth, for every window in
+which it held, until the next ban tells more; nine tenths of what that lets through is kept.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ WINDOWS_IN_A_BAN = 15.0
 LONGEST_WINDOW_S = 3600.0
 KEEP_S = 28 * 86_400.0
 """How long a lesson holds."""
-FEWEST = 10
+FEWEST = 15
 """Below so many in a window the lesson is doubtful: the window may be a shorter one."""
+AFTER_DOUBT = 0.9
 PACE = 0.985
 """Part of the lesson's rate that is used, so that jitter on the way breaks nothing."""
 _SLICES = 256
@@ -74,11 +76,13 @@ class Caution:
         "_before",
         "_done",
         "_done_weight",
+        "_doubtful",
         "_grown_s",
         "_long",
         "_most",
         "_owed_s",
         "_refuted",
+        "_settles",
         "_window",
         "banned_s",
         "gave_up",
@@ -98,12 +102,10 @@ class Caution:
         self._most = 0  # the most ever let through in one window
         self._before: float | None = None  # the lesson that the running ban refutes
         self._refuted = False
+        self._settles = False  # the running ban ends a doubt
+        self._doubtful = False
         self._owed_s = 0.0
         self._grown_s = 0.0
-
-    @property
-    def _doubtful(self) -> bool:
-        return self.limit is not None and self.limit < FEWEST
 
     def due(self, now_s: float, weight: int) -> float:
         """When the next request may go by the lesson: `now_s` or later."""
@@ -118,7 +120,7 @@ class Caution:
 
     def _late_s(self, limit: float) -> float:
         """How much of a delay is made up for: the window's law holds all the same."""
-        return self.window_s * max(0.25 / limit, 0.01)
+        return self.window_s * max(0.1 / limit, 0.01)
 
     def sent(self, now_s: float, weight: int) -> None:
         """`weight` is sent."""
@@ -154,6 +156,7 @@ class Caution:
         """The request sent at `sent_s` was answered with a ban."""
         limit = self.limit
         self._before = limit
+        self._settles = limit is not None and self._doubtful
         self._refuted = limit is not None and not self._doubtful
         self.banned_s = sent_s
         if self._refuted and not self._long:
@@ -175,7 +178,10 @@ class Caution:
         if through < 1:
             return  # banned before anything was sent: that was not our pace
         limit = float(through)
-        if self._refuted or self._most >= through + 2:
+        self._doubtful = through < FEWEST and not (self._settles or self._refuted)
+        if self._settles:
+            limit *= AFTER_DOUBT
+        elif self._refuted or self._most >= through + 2:
             limit /= 2
         if self._before is not None:
             limit = min(limit, self._before)
@@ -199,7 +205,9 @@ class Caution:
         """What a restart has to keep; None when nothing was learned."""
         if self.limit is None:
             return None
-        return CautionState(self.limit, self.window_s, self.banned_s, self._most)
+        return CautionState(
+            self.limit, self.window_s, self.banned_s, self._most, self._doubtful
+        )
 
     def restore(self, state: CautionState, *, shift_s: float, now_s: float) -> None:
         """Keep a former process's lesson; times are moved by `shift_s`.
@@ -211,6 +219,7 @@ class Caution:
         self.window_s = state.window_s
         self.banned_s = min(state.banned_s + shift_s, now_s)
         self._most = state.most
+        self._doubtful = state.doubtful
         self._set(state.limit)
         self._grown_s = now_s
         self._owed_s = now_s + self.window_s / (PACE * state.limit)
@@ -218,9 +227,13 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class CautionState:
-    """A lesson as stored: `limit` per `window_s`, learned from a ban at `banned_s`."""
+    """A lesson as stored: `limit` per `window_s`, learned from a ban at `banned_s`.
+
+    `most`: the most ever let through in one window. `doubtful`: it is still being raised.
+    """
 
     limit: float
     window_s: float
     banned_s: float
     most: int = 0
+    doubtful: bool = False
