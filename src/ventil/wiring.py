@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -367,6 +368,10 @@ class Workshop:
         from ventil.adapters.durable import DbosQueue
         from ventil.adapters.http import HttpTransport
 
+        # What the libraries made at import lives as long as the process: the collector
+        # need not look at it again and again while requests come and go.
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
         name = provider_of(run)
         provider = providers.get(name)
         settings = self.settings.provider(name)

@@ -42,7 +42,8 @@ APPLICATION_VERSION = "chunks-2"
 """Raised only when an old journal can no longer be replayed by new code."""
 
 _MOST_CHUNKS = 16
-_POLL_S = 0.05
+_POLL_S = 0.1
+"""A look at the queue costs 1.5 ms of CPU, and takes up whatever there is room for."""
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 

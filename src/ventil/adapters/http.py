@@ -124,6 +124,9 @@ async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
     declared = answer.content_length
     if declared is not None and declared > bound:
         return _too_large(bound)
+    if decoder is None and declared is not None and answer.content.is_eof():
+        whole = answer.content.read_nowait()  # it came with its head: the usual case
+        return whole if len(whole) <= bound else _too_large(bound)
     parts: list[bytes] = []
     size = packed = 0
     async for data in answer.content.iter_chunked(_READ):
