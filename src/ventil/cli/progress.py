@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 5.0
 """Seconds between two plain lines, when nothing else happens."""
 
+_BAR = 32
+_LEAST_BAR = 6
+"""Columns of the bar, at most and at least; where there is less room there is none."""
+
 
 class Display(Reporter, Protocol):
     """A reporter that may hold the terminal."""
@@ -112,7 +116,7 @@ class Terminal:
     def progress(self, snapshot: Mapping[str, Any]) -> None:
         """Where the run stands, twice a second."""
         if self._live is not None:
-            self._live.update(_panel(snapshot))
+            self._live.update(_panel(snapshot, self._live.console.width))
 
     def note(self, text: str) -> None:
         """Something the person should know."""
@@ -164,26 +168,26 @@ def _kind_of(limited_by: str | None) -> str | None:
     return "".join(c for c in limited_by if not c.isdigit())
 
 
-def _panel(snapshot: Mapping[str, Any]) -> Any:
+def _panel(snapshot: Mapping[str, Any], width: int) -> Any:
+    """Three lines, none longer than the terminal is wide."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     done, total = snapshot["done"], snapshot["total"]
-    head = Table.grid(padding=(0, 1))
-    head.add_row(
-        ProgressBar(total=max(1, total), completed=done, width=32),
-        Text(f"{number(done)}/{number(total)}", style="bold"),
-        Text(f"{snapshot['rate']:.1f} records/s"),
-        Text(
-            ""
-            if snapshot["eta_s"] is None or done >= total
-            else f"about {about(snapshot['eta_s'])} left"
-        ),
-        Text(f"{snapshot['in_flight']} in flight"),
-    )
-    counts = Text()
+    words = [f"{number(done)}/{number(total)}", f"{snapshot['rate']:.1f} records/s"]
+    if snapshot["eta_s"] is not None and done < total:
+        words.append(f"about {about(snapshot['eta_s'])} left")
+    words.append(f"{snapshot['in_flight']} in flight")
+    text = Text("  ".join(words), no_wrap=True, overflow="ellipsis")
+    text.stylize("bold", 0, len(words[0]))
+    room = min(_BAR, width - len(text) - 2)
+    head: Any = text
+    if room >= _LEAST_BAR:
+        head = Table.grid(padding=(0, 2, 0, 0))
+        head.add_row(ProgressBar(total=max(1, total), completed=done, width=room), text)
+    counts = Text(no_wrap=True, overflow="ellipsis")
     for name, style in (
         ("ok", "green"),
         ("unknown", "cyan"),
@@ -193,6 +197,7 @@ def _panel(snapshot: Mapping[str, Any]) -> Any:
         if snapshot[name]:
             counts.append(f"{number(snapshot[name])} {name}  ", style=style)
     limited = snapshot["limited_by"]
-    reason = Text("limited by  ", style="dim")
-    reason.append(printable(limited) if limited else "nothing: going as fast as it can")
+    reason = Text("limited by  ", style="dim", no_wrap=True, overflow="ellipsis")
+    said = " ".join(printable(limited).split()) if limited else None
+    reason.append(said or "nothing: going as fast as it can")
     return Group(head, counts, reason)
