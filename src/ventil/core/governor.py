@@ -709,7 +709,8 @@ class Governor:
         learner = self._learner
         if learner.resuming:
             since = self._weight - permit.number + permit.weight
-            learner.resumed(permit.sent_s, learner.admitted - since, self._throughput_before)
+            before = self._throughput_before
+            learner.resumed(now_s, permit.sent_s, learner.admitted - since, before)
         if self._caution is not None:
             self._caution.resumed(now_s)
 

@@ -20,6 +20,8 @@ USE = 0.99
 FIRST_LOOK_S = 15.0
 STEP_S = 5.0
 MOST_STEP = 0.08
+BURST_S = 0.2
+"""Who comes late may catch up with this much, or a quarter of the time between two."""
 LONGEST_LOOK_S = 120.0
 USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
 FORGET_S = 120.0
@@ -94,8 +96,8 @@ class QuotaLearner:
         self.resuming = True
         self._last_throttle_s = now_s
 
-    def resumed(self, sent_s: float, admitted: int, throughput: float) -> None:
-        """The first request after a throttle was answered; it was sent at `sent_s`.
+    def resumed(self, now_s: float, sent_s: float, admitted: int, throughput: float) -> None:
+        """The first request after a throttle, sent at `sent_s`, is answered now.
 
         `admitted`: weight let through before it; `throughput`: answers per second before
         the throttle. Measured is from the anchor, an earlier resume, far enough back for a
@@ -105,7 +107,8 @@ class QuotaLearner:
         """
         self.resuming = False
         first, self._resume_s = self._resume_s is None, sent_s
-        self._last_look_s = self._owed_s = sent_s
+        self._last_look_s = sent_s
+        self._owed_s = now_s + BURST_S  # no burst to begin with
         self._steps = 0
         before_s, at = self._anchor_s, self._at_anchor
         span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
@@ -176,14 +179,14 @@ class QuotaLearner:
             return now_s
         if self._window is not None and self.left(now_s) >= pending:
             return now_s
-        return max(now_s, self._owed_s - max(0.25 / rate, 0.2))
+        return max(now_s, self._owed_s - max(0.25 / rate, BURST_S))
 
     def take(self, now_s: float, weight: int) -> None:
         """`weight` is sent."""
         self.admitted += weight
         rate = self.rate
         if rate is not None:
-            late_s = max(0.25 / rate, 0.2)
+            late_s = max(0.25 / rate, BURST_S)
             self._owed_s = max(self._owed_s, now_s - late_s) + weight / rate
 
     def look(self, now_s: float, throughput: float) -> None:
@@ -203,7 +206,7 @@ class QuotaLearner:
             return
         self._last_look_s = now_s
         self._steps += 1
-        self.rate = rate * (1.0 + min(MOST_STEP, 0.005 * 2.0 ** min(self._steps, 30)))
+        self.rate = rate * (1.0 + min(MOST_STEP, 0.0025 * 2.0 ** min(self._steps, 30)))
 
     def restore(self, state: LearnerState, *, shift_s: float, now_s: float) -> None:
         """Take over a learned rate; it is used from the first request on."""

@@ -248,7 +248,9 @@ class AdaptiveLimit:
                 self._set(grown)
         else:
             self._growth = 0.05
-        if delay_s < -2 * sigma_s:
+        if delay_s < -4 * sigma_s:
+            weight = 1.0
+        elif delay_s < -2 * sigma_s:
             weight = 0.6
         elif delay_s < 0:
             weight = 0.1
