@@ -146,7 +146,7 @@ def plan(
     quotas = ", ".join(str(quota) for quota in settings.quotas) or "none"
     singles = sum(len(b.keys) == 1 for c in made.chunks for b in c.batches)
     put(f"records     {number(made.records + made.settled)}")
-    put(f"settled     {number(made.settled)} (asked before today, not asked again)")
+    put(f"settled     {number(made.settled)} (answered already this UTC day, not asked again)")
     put(
         f"requests    {number(made.requests)} "
         f"({number(made.requests - singles)} of several names, {number(singles)} of one)"

@@ -291,10 +291,15 @@ class Runner:
             "failed": progress.counts.get(Status.FAILED.value, 0),
             "settled_before": progress.settled,
             "rate": rate,
-            "eta_s": left / rate if rate > 0 else None,
+            "eta_s": self._eta_s(left, rate, now_s),
             "in_flight": self._gate.in_flight,
             "limited_by": limited,
         }
+
+    def _eta_s(self, left: int, rate: float, now_s: float) -> float | None:
+        """Seconds to the end at this rate, not before the last chunk is tried again."""
+        again_s = max(self._retrying.values(), default=now_s) - now_s
+        return max(left / rate, again_s) if rate > 0 else again_s or None
 
     def tallies(self) -> dict[str, Any]:
         """Requests and waits of this run so far, over all its starts."""
