@@ -206,6 +206,15 @@ def test_a_run_comes_back_as_it_was(store: Store) -> None:
     assert store.chunk_progress("r2") == []
 
 
+def test_a_run_of_many_chunks_keeps_every_one(store: Store) -> None:
+    """However the store cuts up its writes."""
+    keys = [f"k{number}" for number in range(1_234)]
+    chunks = [chunk_of(index, (key,)) for index, key in enumerate(keys)]
+    store.create_run(run_of(), keys, iter(chunks))
+    assert [row[0] for row in store.chunk_progress("r1")] == list(range(1_234))
+    assert store.chunk("r1", 200).batches == (("k200",),)
+
+
 def test_a_run_is_created_whole_or_not_at_all(store: Store) -> None:
     """When its chunks cannot be told, there is no run."""
 

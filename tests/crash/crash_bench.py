@@ -22,7 +22,9 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 MAX_IN_FLIGHT = 4
 QUOTA = 40
 FAILING = "@s/n7"
-COUNTS = {f"plain-{i}": 100 + i for i in range(12)} | {f"@s/n{i}": 20_000 + i for i in range(36)}
+COUNTS = {f"plain-{i}": 100 + i for i in range(12)} | {
+    f"@s/n{i}": 20_000 + i for i in range(36)
+}
 
 QUOTAS = [{"limit": QUOTA, "window_s": 1.0}]
 CALM: Mapping[str, Any] = {"latency_s": 0.02, "quotas": QUOTAS}

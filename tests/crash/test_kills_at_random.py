@@ -49,3 +49,25 @@ def test_kills_between_a_failed_chunk_and_its_retry(bench: OpenBench) -> None:
     tries = [event for event in job.sim.asked(job.start) if FAILING in event["names"]]
     assert len(tries) == 4
     assert tries[2]["at_s"] - ended_s[0][0] >= 3.9
+
+
+@pytest.mark.slow
+def test_kills_among_many_chunks(bench: OpenBench) -> None:
+    """Far more chunks than run at once, each of one record: none is lost, none done twice."""
+    names = [f"@many/n{number}" for number in range(240)]
+    job = bench(
+        {"latency_s": 0.02},
+        names,
+        VENTIL_RUN__CHUNK_SIZE="1",
+        VENTIL_PROVIDERS__NPM_DOWNLOADS__QUOTAS='["1000/s"]',
+    )
+    for requests in (3, 40, 70):
+        job.kill_under_way(requests, *STATS)
+    ended = job.run(*STATS)
+    assert ended.code == 0, ended.said
+    job.nothing_stored_is_asked_again()
+    assert job.rows("SELECT count(*) FROM chunk WHERE NOT finished") == [(0,)]
+    assert job.report()["counts"]["unknown"] == len(names), job.report()["records"]
+    asked = job.sim.names(job.start)
+    assert set(asked) == set(names)
+    assert sum(asked.values()) - len(names) <= MAX_IN_FLIGHT * job.kills

@@ -14,6 +14,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import cast
 
 import sqlalchemy as sa
@@ -162,7 +163,7 @@ class SqlStore:
             (run_id, c.index, pack(c.batches), c.attempts, c.failed, c.finished, c.since_s)
             for c in chunks
         )
-        while part := [row for row, _ in zip(rows, range(200), strict=False)]:
+        while part := list(islice(rows, 200)):
             db.exec_driver_sql("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?)", part)
 
     def run(self, run_id: str) -> Run | None:
