@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -263,6 +265,11 @@ def test_the_same_output_from_two_catalogues(cli: Cli, world: Sim) -> None:
     assert cli("stats", "b.txt").code == 0
     assert set(cli.stats()) == {"pack-2"}
     ended = cli("failures", "replay", first["run"])
+    assert ended.code == 2
+    assert "has no open failures" in ended.err
+    with contextlib.closing(sqlite3.connect(cli.folder / ".ventil/ventil.sqlite")) as db, db:
+        db.execute("UPDATE run SET state = 'cancelled' WHERE id = ?", (first["run"],))
+    ended = cli("runs", "resume", first["run"])
     assert ended.code == 2
     assert "is out of date" in ended.err
     assert set(cli.stats()) == {"pack-2"}
