@@ -108,7 +108,8 @@ class QuotaLearner:
         self.resuming = False
         first, self._resume_s = self._resume_s is None, sent_s
         self._last_look_s = sent_s
-        self._owed_s = now_s + BURST_S  # no burst to begin with
+        # No burst while the rate is only a guess.
+        self._owed_s = now_s if self._confident else now_s + BURST_S
         self._steps = 0
         before_s, at = self._anchor_s, self._at_anchor
         span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
@@ -206,7 +207,7 @@ class QuotaLearner:
             return
         self._last_look_s = now_s
         self._steps += 1
-        self.rate = rate * (1.0 + min(MOST_STEP, 0.0025 * 2.0 ** min(self._steps, 30)))
+        self.rate = rate * (1.0 + min(MOST_STEP, 0.005 * 2.0 ** min(self._steps, 30)))
 
     def restore(self, state: LearnerState, *, shift_s: float, now_s: float) -> None:
         """Take over a learned rate; it is used from the first request on."""
