@@ -141,6 +141,7 @@ def test_a_database_url_gives_no_password_away(cli: Cli) -> None:
         ("[providers.npm-downloads]\nquotas = ['fast']", ["fast"]),
         ("[providers.npm-downloads]\nbase_url = 'ftp://x'", ["base_url", "ftp://x"]),
         ('[providers.npm-downloads]\ncontact = "a\\r\\nX-Evil: 1"', ["contact"]),
+        ('[providers.npm-downloads]\nbase_url = "http://x/\\u001b[2J"', ["base_url"]),
         ("[run\nx", ["ventil.toml", "not TOML"]),
     ],
 )

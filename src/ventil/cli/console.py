@@ -42,8 +42,8 @@ def print_json(value: object) -> None:
 
 
 def put(text: str = "") -> None:
-    """A line of data for a person, on stdout."""
-    print(printable(text))
+    """One line of data for a person, on stdout."""
+    print(printable(text).replace("\n", " "))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -93,7 +93,7 @@ def _base_url(value: object) -> object:
         raise ValueError('must hold no secret; write credential = "env:NAME" instead')
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise ValueError("must be an http or https URL of a host and perhaps a path")
-    if not url.isascii() or re.search(r"[\s\\]", url):
+    if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
         raise ValueError("must be a percent-encoded URL")
     return url
 
