@@ -8,11 +8,13 @@ the caller says where it pointed. Cookies are not kept, `.netrc` is not read.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import ssl
 import urllib.request
 import zlib
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ import aiohttp
 from yarl import URL
 
 from ventil.adapters.connections import Connections
+from ventil.adapters.plain import PlainGet, plain_get
 from ventil.core.exchange import Fault, FaultKind, Reply, Request, Response
 
 _ACCEPTED: Final = "gzip, deflate"
@@ -52,7 +55,9 @@ class HttpTransport:
         }
         self._proxy = _proxy_for(self._base)
         self._peer = _peer(self._base, self._proxy)
+        self._path = URL(self._base, encoded=True).raw_path.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._plain: PlainGet | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -80,6 +85,9 @@ class HttpTransport:
         if not request.target.startswith("/"):
             raise ValueError(f"the target {request.target[:60]!r} does not begin with /")
         try:
+            plain = await self._plain_head(request)
+            if plain is not None:
+                return await self._get(*plain, request.max_body_bytes)
             async with self._open().request(
                 request.method,
                 URL(self._base + request.target, encoded=True),
@@ -88,12 +96,11 @@ class HttpTransport:
                 allow_redirects=False,
                 proxy=self._proxy,
             ) as answer:
-                body = await _read(answer, request.max_body_bytes)
+                body = await _read(answer.headers, answer.content, request.max_body_bytes)
                 if isinstance(body, Fault):
                     answer.close()
                     return body
-                headers = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, headers, body)
+                return Response(answer.status, _lower(answer.headers), body)
         except aiohttp.ConnectionTimeoutError:
             return Fault(FaultKind.CONNECT, f"{self._peer} did not accept a connection in time")
         except TimeoutError:
@@ -101,16 +108,48 @@ class HttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _fault(error, urlsplit(self._base).netloc, self._peer)
 
+    async def _plain_head(self, request: Request) -> tuple[PlainGet, bytes] | None:
+        """The plain way for *request*; None when it is to go the session's way."""
+        if request.method != "GET" or request.headers or request.body is not None:
+            return None
+        if self._proxy is not None:
+            return None
+        plain = self._plain
+        if plain is None:
+            session = self._open()
+            pool = session.connector
+            if not isinstance(pool, Connections):
+                return None
+            plain = self._plain = await plain_get(session, pool, self._base, self._timeout)
+        head = plain.head(self._path + request.target)
+        return None if head is None else (plain, head)
+
+    async def _get(self, plain: PlainGet, head: bytes, bound: int) -> Reply:
+        async with asyncio.timeout(self._timeout_s):
+            status, headers, body = await plain.exchange(
+                head,
+                lambda headers, content: _read(headers, content, bound),
+                lambda body: not isinstance(body, Fault),
+            )
+        return body if isinstance(body, Fault) else Response(status, _lower(headers), body)
+
     async def close(self) -> None:
         """Close all connections."""
+        self._plain = None
         if self._session is not None:
             await self._session.close()
             self._session = None
 
 
-async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _read(
+    headers: Mapping[str, str], content: aiohttp.StreamReader, bound: int
+) -> bytes | Fault:
     """The decoded body, or the fault that it is."""
-    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    encoding = headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("identity", ""):
         decoder = None
     elif encoding in ("gzip", "x-gzip"):
@@ -121,15 +160,16 @@ async def _read(answer: aiohttp.ClientResponse, bound: int) -> bytes | Fault:
         return Fault(
             FaultKind.ENCODING, f"content encoding {encoding[:40]!r} was not asked for"
         )
-    declared = answer.content_length
+    length = headers.get("Content-Length", "")
+    declared = int(length) if length.isdecimal() else None
     if declared is not None and declared > bound:
         return _too_large(bound)
-    if decoder is None and declared is not None and answer.content.is_eof():
-        whole = answer.content.read_nowait()  # it came with its head: the usual case
+    if decoder is None and declared is not None and content.is_eof():
+        whole = content.read_nowait()  # it came with its head: the usual case
         return whole if len(whole) <= bound else _too_large(bound)
     parts: list[bytes] = []
     size = packed = 0
-    async for data in answer.content.iter_chunked(_READ):
+    async for data in content.iter_chunked(_READ):
         if decoder is not None:
             packed += len(data)
             if packed > bound:  # it may unpack to nothing at all
