@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import shlex
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -34,7 +35,8 @@ def run_demo(folder: Path) -> int:
         as_of = f" (value of {record['as_of'][:10]})" if record["as_of"] else ""
         say(f"  {record['key']:36} {record['status']:8} {record['detail']}{as_of}")
     say()
-    say(f"Try: ventil failures list --database sqlite:///{folder}/{_STATE}/ventil.sqlite")
+    state = shlex.quote(f"sqlite:///{folder}/{_STATE}/ventil.sqlite")
+    say(f"Try: ventil failures list --database {state}")
     print(result.run.output)
     return 0 if result.counts is not None else 1
 
