@@ -159,6 +159,28 @@ def test_a_delay_goes_on_across_starts(kind: Kind) -> None:
     kind.tell(told)
 
 
+def test_what_ended_in_an_earlier_start_runs_again_when_asked_for(kind: Kind) -> None:
+    """The ledger lost its last commits: it asks again, and the queue does not refuse."""
+
+    async def told() -> None:
+        work = Work(fails={1: 1})
+        queue = kind.open()
+        await queue.start("r1", work, at_once=2, retry_delay_s=0.0)
+        await queue.enqueue("r1", [(0, 1, 0.0), (1, 1, 0.0)])
+        await until(lambda: (1, 2) in work.calls and work.running == 0)
+        await asyncio.sleep(0.3)  # so that the ends are noted
+        await queue.stop(over=False)
+        again = Work(fails={1: 1})
+        queue = kind.open()
+        await queue.start("r1", again, at_once=2, retry_delay_s=0.0)
+        await queue.enqueue("r1", [(0, 1, 0.0), (1, 1, 0.0)])
+        await until(lambda: len(again.calls) == 3)
+        await queue.stop(over=True)
+        assert sorted(again.calls) == [(0, 1), (1, 1), (1, 2)]
+
+    kind.tell(told)
+
+
 @pytest.mark.slow
 def test_a_damaged_queue_is_named_with_its_remedy(tmp_path: Path) -> None:
     """The queue's file is not the ledger: it can be moved away."""

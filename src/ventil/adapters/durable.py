@@ -68,6 +68,7 @@ class DbosQueue:
         self._retry_delay_s = 0.0
         self._workflow: Any = None
         self._run_id: str | None = None
+        self._ended: dict[str, str] = {}
 
     async def start(
         self,
@@ -144,6 +145,17 @@ class DbosQueue:
         DBOS.listen_queues([run_id])
         DBOS.launch()
         self._launched = True
+        # The engine asks again for an attempt that has ended here only when the ledger
+        # does not know of its end: a power cut took its last commits, or somebody put an
+        # older copy in its place. Under the old id it would never run.
+        ended = DBOS.list_workflows(
+            queue_name=run_id,
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            load_input=False,
+            load_output=False,
+        )
+        start = time.time_ns()
+        self._ended = {w.workflow_id: f"{w.workflow_id}:{start}" for w in ended}
 
     def _process(self, run_id: str, index: int, attempt: int) -> int:
         """Run the handler on the engine's loop; called on a thread of the library's."""
@@ -167,8 +179,9 @@ class DbosQueue:
 
     def _enqueue(self, run_id: str, indexes: list[int], attempt: int, delay_s: float) -> None:
         """Queue an attempt at some chunks; what is queued under the same id is left."""
+        workflow_id = f"{run_id}:{indexes[0]}-{indexes[-1]}:{attempt}"
         with (
-            SetWorkflowID(f"{run_id}:{indexes[0]}-{indexes[-1]}:{attempt}"),
+            SetWorkflowID(self._ended.get(workflow_id, workflow_id)),
             SetEnqueueOptions(
                 queue_partition_key=run_id, delay_seconds=delay_s if delay_s > 0 else None
             ),

@@ -93,13 +93,14 @@ class InlineQueue:
     ) -> None:
         """Begin to run what is queued of this run."""
         self._handler = handler
+        self._seen = set(self._waiting)
         self._slots = asyncio.Semaphore(at_once)
         self._retry_delay_s = retry_delay_s
         for place in [place for place in self._waiting if place[0] == run_id]:
             self._spawn(place)
 
     async def enqueue(self, run_id: str, chunks: Sequence[tuple[int, int, float]]) -> None:
-        """Queue (index, attempt, delay in seconds); what was queued ever is left."""
+        """Queue (index, attempt, delay in seconds); what this start has queued is left."""
         for index, attempt, delay_s in chunks:
             self._put((run_id, index, attempt), delay_s)
 
