@@ -108,9 +108,18 @@ class QuotaLearner:
         self.resuming = False
         first, self._resume_s = self._resume_s is None, sent_s
         self._last_look_s = sent_s
-        # No burst while the rate is only a guess.
-        self._owed_s = now_s if self._confident else now_s + BURST_S
         self._steps = 0
+        self._measure(sent_s, admitted, throughput, first=first)
+        # The request that was answered has used what there was. And no burst while the
+        # rate is only a guess.
+        self._owed_s = now_s if self._confident else now_s + BURST_S
+        if self.rate is not None:
+            self._owed_s = max(self._owed_s, sent_s + 1.0 / self.rate)
+
+    def _measure(
+        self, sent_s: float, admitted: int, throughput: float, *, first: bool
+    ) -> None:
+        """From the anchor to this resume, when that is a sample of the quota."""
         before_s, at = self._anchor_s, self._at_anchor
         span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
         good = count >= 100 or (count >= 20 and span_s >= 5.0)
