@@ -20,7 +20,7 @@ from ventil import __version__, providers
 from ventil.adapters.clock import SteadyClock
 from ventil.adapters.lock import StateLock
 from ventil.adapters.sql import SqlStore, open_store
-from ventil.adapters.sqlite import sqlite_path
+from ventil.adapters.sqlite import sqlite_path, stands
 from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
 from ventil.core.calendar import Calendar
 from ventil.core.fold import Counts, Published, publish
@@ -123,7 +123,7 @@ class Workshop:
     @property
     def has_store(self) -> bool:
         """Whether a state database stands already."""
-        return sqlite_path(self.settings.database_url).exists()
+        return stands(sqlite_path(self.settings.database_url))
 
     def lock(self) -> StateLock:
         """The lock of the state folder: one runner at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -116,6 +117,28 @@ class Cli:
             check=False,
         )
         ended = Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
+        assert "Traceback" not in ended.said
+        return ended
+
+    def without_privileges(self, *arguments: str | Path) -> Ended:
+        """Run a command in a process that permissions hold for, also when root tests."""
+        prefix = []
+        if os.geteuid() == 0:
+            if shutil.which("setpriv") is None:
+                pytest.skip("root may do everything, and there is no setpriv to let go of it")
+            prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
+        done = subprocess.run(
+            [*prefix, *self.command(*arguments)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder,
+            check=False,
+        )
+        if "setpriv: " in done.stderr:
+            pytest.skip(f"privileges cannot be let go of: {done.stderr.strip()}")
+        ended = Ended(done.returncode, done.stdout, done.stderr)
         assert "Traceback" not in ended.said
         return ended
 

@@ -51,13 +51,31 @@ def test_an_output_that_cannot_be_written(
     assert (cli.folder / "names.txt").read_text().splitlines() == list(NAMES)
 
 
-@pytest.mark.skipif(HAS_ROOT, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written(cli: Cli, world: Sim) -> None:
-    """The permission is named."""
+    """The permission is named, for the artefact and for the state."""
     (cli.folder / "locked").mkdir(mode=0o500)
-    ended = cli("stats", "names.txt", "-o", "locked/stats.json")
+    ended = cli.without_privileges("stats", "names.txt", "-o", "locked/stats.json")
     assert ended.code == 2
-    assert "not writable" in ended.err
+    assert "locked is not writable: Permission denied" in ended.err
+    state = "sqlite:///locked/state/ventil.sqlite"
+    ended = cli.without_privileges("stats", "names.txt", "--database", state)
+    assert ended.code == 1
+    assert "cannot write to the state folder" in ended.err
+    assert world.report().requests == 0
+
+
+def test_a_state_that_may_not_be_read(cli: Cli, world: Sim) -> None:
+    """A file or a folder that is closed to us is named; nothing is taken for missing."""
+    for folder, mode in (("file", 0o700), ("folder", 0)):
+        (cli.folder / folder).mkdir()
+        (cli.folder / folder / "v.sqlite").touch(mode=0)
+        (cli.folder / folder).chmod(mode)
+        database = f"sqlite:///{folder}/v.sqlite"
+        for words in (("plan", "names.txt"), ("runs", "list"), ("doctor",)):
+            ended = cli.without_privileges(*words, "--database", database)
+            assert ended.code == 1, words
+            assert f"{folder}/v.sqlite cannot be used: unable to open" in ended.said
+        (cli.folder / folder).chmod(0o700)
 
 
 def test_the_state_is_not_replaced_by_the_artefact(cli: Cli, world: Sim) -> None:

@@ -30,7 +30,13 @@ from ventil.adapters.rows import (
     run_values,
     unpack,
 )
-from ventil.adapters.sqlite import as_damaged, as_state_error, sqlite_engine, sqlite_path
+from ventil.adapters.sqlite import (
+    as_damaged,
+    as_state_error,
+    sqlite_engine,
+    sqlite_path,
+    stands,
+)
 from ventil.core.model import Good, Sample, Status
 from ventil.errors import StateError
 from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run, RunState
@@ -43,7 +49,7 @@ def open_store(url: str, *, create: bool = True) -> SqlStore:
     cannot be opened, or was written by a newer version.
     """
     path = sqlite_path(url)
-    if not create and not path.exists():
+    if not create and not stands(path):
         raise StateError(
             f"there is no state database at {path}",
             hint="run `ventil stats` or `ventil demo` first, or name it with --database",

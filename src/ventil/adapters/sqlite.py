@@ -29,6 +29,14 @@ def sqlite_path(url: str) -> Path:
     return Path(parsed.database)
 
 
+def stands(path: Path) -> bool:
+    """Whether there is something at *path*; also when the folder does not let us look."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def sqlite_engine(url: str, *, immediate: Callable[[], bool] = lambda: True) -> sa.Engine:
     """An engine in WAL mode whose transactions take the write lock when they begin.
 

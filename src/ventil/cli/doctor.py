@@ -60,13 +60,13 @@ def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, 
     words = ", ".join(f"{key} from {origin}" for key, origin in given.items())
     note("settings", True, words or "all as shipped")
     folder = workshop.settings.state_dir
-    standing = folder if folder.exists() else folder.parent
-    free = shutil.disk_usage(standing if standing.exists() else Path.cwd()).free
+    standing = folder if os.path.exists(folder) else folder.parent
+    free = shutil.disk_usage(standing if os.path.exists(standing) else Path.cwd()).free
     writable = os.access(standing, os.W_OK)
     note(
         "state folder",
         writable and free > _ENOUGH_FREE,
-        f"{folder}{'' if folder.exists() else ' (not there yet)'}, "
+        f"{folder}{'' if os.path.exists(folder) else ' (not there yet)'}, "
         f"{free // 2**20} MiB free{'' if writable else ', not writable'}",
         "" if writable and free > _ENOUGH_FREE else "free some space, or use --database",
     )
