@@ -1,8 +1,9 @@
 """Writes samples into the ledger, many in one transaction.
 
-What arrives while the event loop handles one round of sockets is committed together
-(a group commit): one at a time when the provider allows one request in flight, dozens when
-it allows hundreds. A caller goes on only when its samples are committed, so a killed
+What arrives close together is committed together (a group commit): one at a time when the
+provider allows one request in flight, dozens when it allows hundreds. A commit costs as
+much as the rows of ten answers, so one waits for half of what is in flight, and for
+`LONGEST_WAIT_S` at most. A caller goes on only when its samples are committed, so a killed
 process repeats at most the requests that were in flight.
 """
 
@@ -15,9 +16,15 @@ from ventil.core.model import Sample
 from ventil.crashpoint import crashpoint
 from ventil.ports import Store
 
+LONGEST_WAIT_S = 0.001
+"""The longest that a sample waits for others to be committed with."""
+
 
 class LedgerWriter:
-    """Group commit for one run: its series, its day, its id."""
+    """Group commit for one run: its series, its day, its id.
+
+    `enough()` says how many answers are worth a commit without further waiting.
+    """
 
     def __init__(
         self,
@@ -27,6 +34,7 @@ class LedgerWriter:
         day: str,
         run_id: str,
         written: Callable[[Sequence[tuple[Sample, float]]], None],
+        enough: Callable[[], int] = lambda: 1,
     ) -> None:
         self._store = store
         self._series = series
@@ -34,7 +42,10 @@ class LedgerWriter:
         self._run_id = run_id
         self._written = written
         self._samples: list[tuple[Sample, float]] = []
+        self._enough = enough
         self._writers: list[asyncio.Future[None]] = []
+        self._flushing: asyncio.Handle | None = None
+        self._soon = False
 
     async def write(self, samples: Sequence[Sample], at_s: float) -> None:
         """Return when *samples*, fetched at *at_s*, are committed. Raises StateError."""
@@ -44,12 +55,19 @@ class LedgerWriter:
         loop = asyncio.get_running_loop()
         # One future for each writer: who is cancelled takes nobody along.
         committed: asyncio.Future[None] = loop.create_future()
-        if not self._writers:
-            loop.call_soon(self._flush)
         self._writers.append(committed)
+        if len(self._writers) >= self._enough():
+            if not self._soon:
+                if self._flushing is not None:
+                    self._flushing.cancel()
+                self._soon = True
+                self._flushing = loop.call_soon(self._flush)
+        elif self._flushing is None:
+            self._flushing = loop.call_later(LONGEST_WAIT_S, self._flush)
         await committed
 
     def _flush(self) -> None:
+        self._flushing, self._soon = None, False
         samples, self._samples = self._samples, []
         writers, self._writers = self._writers, []
         try:

@@ -123,7 +123,12 @@ class Runner:
             stop=self.stop,
         )
         ledger = LedgerWriter(
-            store, series=run.series, day=run.day, run_id=run.id, written=self._written
+            store,
+            series=run.series,
+            day=run.day,
+            run_id=run.id,
+            written=self._written,
+            enough=lambda: self._gate.in_flight // 2,
         )
         self._fetcher = Fetcher(
             provider=provider,
