@@ -845,6 +845,22 @@ CASES: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
         """,
         [("1.1", ""), ("1.0", "")],
     ),
+    "settings of a site's generator": (
+        "changelog.md",
+        """
+        ---
+        title: Changes
+        version: 3.3.3
+        ---
+
+        ## 1.1.0
+        - b
+
+        ## 1.0.0
+        - a
+        """,
+        [("1.1.0", ""), ("1.0.0", "")],
+    ),
     "a month is no date": (
         "CHANGES.rst",
         """
@@ -870,14 +886,14 @@ def outcome(found: list[Release]) -> list[tuple[str, str]]:
 def test_releases_of_every_kind_of_changelog(name: str) -> None:
     """Each style is split into its releases, with the dates that are written."""
     filename, text, expected = CASES[name]
-    assert outcome(parse(dedent(text), filename)) == expected
+    assert outcome(parse(dedent(text).lstrip("\n"), filename)) == expected
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n not in {"bulleted versions"}])
 def test_the_file_name_is_a_hint_only(name: str) -> None:
     """Most styles are recognised without a name."""
     _, text, expected = CASES[name]
-    assert outcome(parse(dedent(text))) == expected
+    assert outcome(parse(dedent(text).lstrip("\n"))) == expected
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -887,7 +903,7 @@ def test_the_file_name_is_a_hint_only(name: str) -> None:
 def test_encodings_and_line_ends_make_no_difference(name: str, encoding: str) -> None:
     """Bytes in any Unicode encoding, with CRLF, give the same releases as the text."""
     filename, text, expected = CASES[name]
-    data = dedent(text).replace("\n", "\r\n").encode(encoding)
+    data = dedent(text).lstrip("\n").replace("\n", "\r\n").encode(encoding)
     assert outcome(parse(data, filename)) == expected
 
 

@@ -103,6 +103,11 @@ _OPENING = re.compile(
     r"|[-_.]?(?:a|b|rc|dev|alpha|beta|pre))|(?:19|20)\d{6}",
     re.IGNORECASE,
 )
+_DOTTED_HINT = re.compile(r"\d\.\d")
+_LABEL_HINT = re.compile(
+    r"\b(?:[vr](?:er|ersions?|el|elease|ev|evision)?(?=[\W\d_])|build|changes|new|notes|news)",
+    re.IGNORECASE,
+)
 _LABEL_BEFORE = re.compile(
     r"(?:\b(?:v|ver|version|release|released|rel|rev|revision|build|r)[.:#]?[ \t_-]?"
     r"|[^\W\d_]{3}[.]?[ \t-]{0,2}|[年月])$",
@@ -131,6 +136,8 @@ def _promising(line: str, digit: int, below: str) -> bool:
         return False
     pieces = lead.split()
     if len(pieces) > 6:
+        return False
+    if not _DOTTED_HINT.search(line, digit, 160) and not _LABEL_HINT.search(line, 0, 120):
         return False
     if not _OPENING.match(line, digit) and not _LABEL_BEFORE.search(lead):
         # The digit may be part of a name (h5py 2.0).
@@ -281,7 +288,7 @@ def _name(prefix: str) -> str:
     """The package's name in the words before a version, lower case; may be empty."""
     kept = []
     for piece in prefix.split():
-        core = piece.strip(_STRIP + ")]}>").lower()
+        core = piece.rstrip(_STRIP + ")]}>").lstrip(_STRIP.replace("@", "")).lower()
         if core and core not in words.LABELS and not core.isdecimal() and core not in WEEKDAYS:
             kept.append(core)
     return " ".join(kept)

@@ -97,6 +97,16 @@ def is_section(heading: Heading) -> bool:
     return kind_of(heading.text) is not None
 
 
+def ends_release(heading: Heading, own: Heading) -> bool:
+    """Whether the heading, unless it names changes, ends the release under heading `own`.
+
+    A higher one must name changes clearly to belong to the release all the same.
+    """
+    if heading.kind != own.kind or heading.rank > own.rank:
+        return False
+    return heading.rank == own.rank or kind_of(heading.text) in {None, "internal"}
+
+
 def papers(headings: list[Heading]) -> int:
     """How many of the headings, each once, are those of a README."""
     return len({h.text.lower() for h in headings if _PAPERS.fullmatch(h.text)})

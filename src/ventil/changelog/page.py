@@ -8,6 +8,7 @@ from bisect import bisect_right
 from itertools import accumulate
 
 _FENCE = re.compile(r"^[ \t]{0,12}(?:[-*+] {1,3})?(`{3,}|~{3,})[ \t]*([^\n`]{0,80})", re.M)
+_LONGEST_MATTER = 40  # lines of settings at the head of a page
 _LONGEST_FENCE = 600  # lines; a longer one is a fence that somebody forgot to close
 
 
@@ -31,6 +32,8 @@ class Page:
         if end == "\n" and "\r" in text:
             self.lines = [line.rstrip("\r") for line in self.lines]
         self.hidden = bytearray(len(self.lines))
+        if text.startswith("---"):
+            self._hide_front_matter()
         if "```" in text or "~~~" in text:
             self._hide_fences()
         if "<!--" in text:
@@ -57,6 +60,14 @@ class Page:
     def _hide(self, first: int, last: int) -> None:
         if first <= last:
             self.hidden[first : last + 1] = b"\1" * (last + 1 - first)
+
+    def _hide_front_matter(self) -> None:
+        """Settings of a site's generator, between lines of three hyphens."""
+        for number in range(1, min(len(self.lines), _LONGEST_MATTER)):
+            if self.lines[number].rstrip() == "---":
+                if all(":" in line or line[:1] in " -#" for line in self.lines[1:number]):
+                    self._hide(0, number)
+                return
 
     def _hide_fences(self) -> None:
         opened: tuple[int, str] | None = None

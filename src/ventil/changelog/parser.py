@@ -12,7 +12,7 @@ from ventil.changelog.decoding import decode
 from ventil.changelog.headings import PURE, Candidate, candidates
 from ventil.changelog.markup import plain
 from ventil.changelog.model import Release
-from ventil.changelog.outline import Heading, is_section, outline
+from ventil.changelog.outline import Heading, ends_release, is_section, outline
 from ventil.changelog.page import Page
 from ventil.changelog.shapes import rule, underline, with_anchors
 from ventil.changelog.versions import normalise, unripe
@@ -130,7 +130,7 @@ def _ends(page: Page, chosen: list[Candidate], headings: list[Heading]) -> list[
     stops: list[tuple[int, Heading]] = []
     same = 0
     at = 0
-    others = [h for h in headings if h.number not in numbers and not is_section(h)]
+    others = [h for h in headings if h.number not in numbers]
     for index, candidate in enumerate(chosen):
         own = by_line.get(candidate.number)
         while at < len(others) and others[at].number <= candidate.number:
@@ -140,7 +140,7 @@ def _ends(page: Page, chosen: list[Candidate], headings: list[Heading]) -> list[
         look = at
         while look < len(others) and others[look].number < ends[index]:
             other = others[look]
-            if other.kind == own.kind and other.rank <= own.rank:
+            if ends_release(other, own) and not (other.rank == own.rank and is_section(other)):
                 stops.append((index, other))
                 same += other.rank == own.rank
             look += 1

@@ -13,16 +13,16 @@ _KINDS = (
     ("security", r"security|vulnerab|cve"),
     ("deprecated", r"deprecat"),
     ("removed", r"remov|delet|dropped"),
-    ("added", r"added|additions?|add$|new\b|features?|enhancements? and features|adds$"),
+    ("added", r"added|additions?|add$|new\b|features?|implemented|enhancements? and features|adds$"),
     (
         "fixed",
-        r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|regressions?",
+        r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|closed|regressions?",
     ),
     ("performance", r"performance|perf$|speed|optimi[sz]"),
     ("documentation", r"doc(?:s|umentation)?\b|improved docs"),
     (
         "changed",
-        r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes",
+        r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes|highlights?|merged|commits|code |api\b|summary",
     ),
     (
         "internal",

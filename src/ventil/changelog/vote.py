@@ -94,7 +94,8 @@ def choose(
     for family in families[1:]:
         _join(accepted, family, main, page)
     accepted = _distinct(accepted)
-    if not told and papers(_above(headings, accepted)) >= _README_HEADINGS:
+    around = _above(headings, accepted) if len(accepted) > 1 else headings
+    if not told and papers(around) >= _README_HEADINGS:
         return []
     if not named:
         phrases = {m.lower() for m in _LEGAL.findall(page.text, 0, 200_000)}

@@ -56,7 +56,7 @@ _UNRELEASED = re.compile(
     r"\b(?:unreleased|not (?:yet )?(?:been )?released|(?:un)?released? tba|tbd|tba|in (?:active )?development"
     r"|under development|in progress|wip|work in progress|upcoming|to be (?:released|announced)"
     r"|development version|planned|release date unknown|never released|non sorti|unveröffentlicht"
-    r"|nicht veröffentlicht|no publicado|\?\?\?\?)\b|[?x]{2,4}[-/.][?x]{2}\b",
+    r"|nicht veröffentlicht|no publicado|\?\?\?\?)\b|[?x]{2,4}[-/.][?x]{2}(?!\w)",
     re.IGNORECASE,
 )
 _YANKED = re.compile(

@@ -1,0 +1,115 @@
+"""Throw made and mangled texts at the changelog parser until the time is up.
+
+    python -m bench.changelog.fuzz SECONDS [FOLDER] [--seed N]
+
+Texts are put together from pieces of headings, or taken from a corpus and mangled: bytes
+flipped, lines swapped, doubled, cut or joined with other texts'. Ends at the first exception, at
+a release that breaks the parser's promises, and at a text that takes too long for its length;
+the text is written to fuzz-failure.bin. Otherwise prints how many texts it tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+from ventil.changelog import parse, release_as_data
+
+PIECES = (
+    ["# ", "## ", "### ", "= ", "== ", "h2. ", "* ", "- ", "+ ", "**", "__", "`", "_", "|", "> "]
+    + ["1.0", "v1.1", "2.0.0rc1", "1.0.0-beta.2", "2020.1.5", "12", "0.9 beta 2", "1.x", "1.", "1!2"]
+    + ["2020-01-19", "19 Jan 2020", "3/4/2015", "13.11.2015", "2020年1月19日", "20200119", "May 2020"]
+    + ["Version", "Release", "Changes in", "FROM", "TO", "pot", "Unreleased", "Changelog", "since"]
+    + ["(", ")", "[", "]", "](http://a.b/1.2.3)", "<!--", "-->", "```", "~~~", "<h2>", "</h2>", "-rc"]
+    + ["\n", "\n\n", "\r\n", "\r", "\t", "    ", " ", " - ", ": ", ", ", "\\", "\0", "\u2028", "é", "²"]
+    + ["\n=====\n", "\n---\n", "\n~~~~\n", "===", ".. changelog::\n   :version: 1.0\n", "٣.٤", "１.０"]
+    + ["* :release:`1.0 <2020-01-19>`", "pot (1.0-1) unstable; urgency=low\n", "commit ", "<" * 9]
+    + ["* Tue Mar 03 2020 J <j@d.e> - 1.0-1\n", "\n -- J <j@d.e>  Mon, 06 Jan 2020 09:00:00 +0100\n"]
+)
+NAMES = (None, "CHANGES.rst", "CHANGELOG.md", "README", "notes/1.0.txt")
+SLOWEST = 2e-6  # seconds a byte, ten times the bound of the bench, and
+GRACE = 0.2  # seconds for short texts
+
+
+def made(rng: random.Random) -> bytes:
+    """A text of pieces."""
+    return "".join(rng.choices(PIECES, k=rng.randrange(120))).encode("utf-8", "replace")
+
+
+def mangled(rng: random.Random, corpus: list[bytes]) -> bytes:
+    """A piece of a real text, spoilt."""
+    text = bytearray(rng.choice(corpus))
+    start = rng.randrange(len(text) + 1)
+    text = text[start : start + rng.randrange(1, 20_000)]
+    for _ in range(rng.randrange(6)):
+        if not text:
+            break
+        at = rng.randrange(len(text))
+        match rng.randrange(5):
+            case 0:
+                text[at] = rng.randrange(256)
+            case 1:
+                del text[at : at + rng.randrange(1, 400)]
+            case 2:
+                text[at:at] = rng.choice(PIECES).encode() * rng.randrange(1, 40)
+            case 3:
+                lines = text.split(b"\n")
+                rng.shuffle(lines)
+                text = bytearray(b"\n".join(lines))
+            case _:
+                text += rng.choice(corpus)[: rng.randrange(2_000)]
+    return bytes(text)
+
+
+def check(data: bytes, name: str | None) -> str:
+    """What is wrong with how the text was parsed, or nothing."""
+    start = time.process_time()
+    try:
+        found = parse(data, name)
+        for release in found:
+            json.dumps(release_as_data(release))
+    except Exception as error:
+        return repr(error)
+    spent = time.process_time() - start
+    if spent > GRACE + SLOWEST * len(data):
+        return f"{spent:.2f} s for {len(data)} bytes"
+    previous = 0
+    for release in found:
+        if not previous <= release.span[0] < release.span[1]:
+            return f"spans: {release.span}"
+        previous = release.span[1]
+    return ""
+
+
+def main() -> None:
+    """Run until the time is up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seconds", type=float)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    corpus: list[bytes] = []
+    if args.folder:
+        entries = json.loads((args.folder / "index.json").read_text())
+        corpus = [(args.folder / entry["file"]).read_bytes() for entry in entries]
+    end, tried, releases = time.monotonic() + args.seconds, 0, 0
+    while time.monotonic() < end:
+        data = mangled(rng, corpus) if corpus and rng.random() < 0.6 else made(rng)
+        name = rng.choice(NAMES)
+        wrong = check(data, name)
+        if wrong:
+            Path("fuzz-failure.bin").write_bytes(data)
+            print(f"after {tried} texts, named {name}: {wrong}")
+            sys.exit(1)
+        tried += 1
+        releases += tried % 100 == 0 and len(parse(data, name))
+    print(f"{tried} texts in {args.seconds:.0f} s, nothing wrong")
+
+
+if __name__ == "__main__":
+    main()
