@@ -20,40 +20,94 @@ a call with an earlier time counts as made at the latest time seen.
 - Call `admit` again and again at the same time until it answers with a `Wait`.
 - Every permit is settled exactly once, a cancelled request with `Verdict.IGNORED`. A second
   settle of the same permit changes nothing.
-- After each `settle`, ask again even if a `until_s` was named: an answer can open the way.
+- After each `settle`, ask again even if an `until_s` was named: an answer can open the way.
   `until_s` None means that nothing but a settle can. It is never None when nothing is in
   flight, so with work pending there is always something to wait for.
-- `pending` is how many requests wait to be sent, this one included. `retry=True` marks a
-  request for a record that failed before; `record` is any hashable name of the record, so
-  that one poison record is not taken for an outage.
+- `pending` is how many requests wait to be sent, this one and those to be retried included:
+  the end of a job needs no pacing. `record` is any hashable name of the record, so that one
+  poison record is not taken for an outage.
+- A request that failed or was throttled goes back into the *same* queue, after Retry-After
+  if one was named or else after `backoff.retry_delay_s`, and is asked for with `retry=True`.
+  When that is answered by a `Wait`, ask once more for a request that was never tried, if
+  there is one: retries may use a quarter of the slots, and probes are first tries.
+- An `Outcome` is a verdict with what the reply said about time: 200 and the likes of 404 are
+  `LIVE`; 429 is `THROTTLED` with `retry_after_s` (None when it named none); 5xx, a timeout
+  (after `Policy.timeout_s`) and a broken connection are `OVERLOADED`; rate-limit header
+  fields go along as `hints`. For HTTP, `core.outcome.judge_http` makes one of a reply.
+- `Policy()` suits a provider nothing is known of, from a cold start.
 - `state()` may be taken at any moment. While sending, store it at least every `lost_s`
   seconds and whenever `changes` has grown; after the last settle store `state(final=True)`.
 
-What an outcome should be, for a plain HTTP provider: `core.outcome.judge_http`.
-
 What decides
 ------------
-In this order: breaker, gate (cooldowns), limit on requests in flight, announced budgets,
-quotas. The request goes when none objects; otherwise the wait names the last one to give way.
+In this order: calendar, breaker, gate, limit on requests in flight, objectives, retry
+budget, quotas (stated, learned, announced). A request goes when none objects; otherwise the
+wait names what objects, and until when.
+
+Theory of operation
+-------------------
+Five signals, each used only for what it can identify:
+
+| signal | tells | does not tell | part |
+|---|---|---|---|
+| answer time, low quantile of cohorts | our queue at the provider | quotas | `limit` |
+| rejections against requests in flight | a full queue or chance | its size | `rejection` |
+| throttles, from resume to resume | the rate of a quota | concurrency | `learner` |
+| what header fields announce | what is left, until when | what others use | `announced` |
+| failures in a row, or silence | an outage | its cause | `breaker`, `stall` |
+
+::
+
+                 answers come, the queue stays short
+                ┌──────────────────────────────────┐
+                ▼                                  │
+    STARTUP ─► STEADY ─► queue too long, or rejections are our doing: lower the limit
+       ▲        │  │
+       │        │  └─ throttled ──► GATE closed ─(time)─► one request ─ answered ─► STEADY
+       │        │                     ▲                      │ throttled       paced by the
+       │        │                     └──────────────────────┘                 learned rate
+       │        └─ failures in a row, or nothing comes back ──► BREAKER open
+       │                                                          │ probes at 1, 2, 4 ... 30 s
+       └──── a quarter of the good limit ◄── a probe answered ────┘
+
+- *Overload* (5xx, timeouts): `rejection` says whether it is our doing. If so the limit goes
+  below where it began; if it is unclear, the limit dips until it is clear; if it goes on
+  below as well, it was chance, and everything is taken back. In a row they open the breaker.
+- *A throttle without a time* may mean a cap on requests in flight or a quota. A cap
+  lets requests through again as soon as fewer are in flight, so first the limit goes below
+  and drains to half; when throttles go on there, or when more than that was let through just
+  before, it is a quota.
+- *A quota* closes the gate: until the time named, or for half a second doubling (or the
+  policy's cooldown, see `cooldown` and `caution`). Then one request goes ahead, and the
+  learner measures.
+- *A stall* opens the breaker softly: should an old request be answered after all, it was
+  slowness, and the limit is what it was.
+
+State
+-----
+`GovernorState` is frozen, versioned JSON. On a restart gates, breaker, budgets and windows
+are honoured; the limit begins at half of what was good and doubles up to it (a warm start).
+If the former process did not say goodbye (`final`), it is charged with what it could have
+sent in `lost_s` after its last word, so that no window can break.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
-from dataclasses import dataclass, field
 from math import ceil, inf
 from random import Random
 from typing import TYPE_CHECKING
 
 from ventil.core.announced import Announced
 from ventil.core.breaker import Breaker
+from ventil.core.cap import CapOrQuota
 from ventil.core.caution import Caution, window_for
 from ventil.core.cooldown import Gate
 from ventil.core.etiquette import Etiquette
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.learner import QuotaLearner
 from ventil.core.limit import START, AdaptiveLimit
+from ventil.core.permit import Condition, Permit, Wait
 from ventil.core.policy import Policy, Reason
 from ventil.core.quota import Quota, QuotaImpossible, Windows
 from ventil.core.rejection import Cause, Rejections
@@ -61,9 +115,7 @@ from ventil.core.snapshot import VERSION, BadGovernorState, GovernorState
 from ventil.core.stall import StallWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
-
-    from ventil.core.cohort import Cohort
+    from collections.abc import Hashable
 
 __all__ = [
     "BadGovernorState",
@@ -86,83 +138,6 @@ HESITATE_S = 0.1
 what is in flight already tells whether it is an outage, and need not be joined by more."""
 FRESH_FIRST_S = 1.0
 """For so long a probe that is due is kept for a request that was not tried before."""
-
-
-class Permit:
-    """Leave to send one request now. Hand it back to `Governor.settle` exactly once."""
-
-    __slots__ = (
-        "cohort",
-        "gate_probe",
-        "generation",
-        "in_flight",
-        "number",
-        "probe",
-        "record",
-        "retry",
-        "returned",
-        "sent_s",
-        "settled",
-        "weight",
-    )
-
-    def __init__(
-        self,
-        number: int,
-        sent_s: float,
-        weight: int,
-        retry: bool,
-        record: Hashable,
-        in_flight: int,
-        generation: int,
-        probe: bool,
-        gate_probe: bool,
-    ) -> None:
-        self.number = number
-        self.sent_s = sent_s
-        self.weight = weight
-        self.retry = retry
-        self.record = record
-        self.in_flight = in_flight
-        self.generation = generation
-        self.probe = probe
-        self.gate_probe = gate_probe
-        self.cohort: Cohort | None = None
-        self.returned = False
-        self.settled = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now. Ask again at `until_s` or after the next settle, whichever is first.
-
-    `until_s` None: only a settle can change it. `detail` is for people, and names the
-    provider's reason ("cooldown until 14:05 UTC, 429 without Retry-After").
-    """
-
-    until_s: float | None
-    reason: Reason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A governor's condition, in words and numbers, for a person.
-
-    `words` is one line. `limit` is the present limit on requests in flight. Times are
-    seconds since the epoch, None when there is no such thing now. `waited_s` sums the time
-    that requests stood waiting, by reason.
-    """
-
-    words: str
-    in_flight: int
-    limit: int
-    breaker: str
-    next_probe_s: float | None
-    gate_until_s: float | None
-    sent: int
-    verdicts: Mapping[str, int]
-    waited_s: Mapping[Reason, float] = field(default_factory=dict)
 
 
 class Governor:
@@ -221,11 +196,7 @@ class Governor:
         # In flight, when, and what to go back to, when rejections were taken as our doing.
         self._blamed: tuple[int, float, float, float, bool] | None = None
         self._drain_to: int | None = None
-        self._cap_reply_s = -inf  # when the latest silent throttle was answered for
-        self._cap_before: tuple[float, float, bool] | None = None
-        self._series = (0, -inf)  # in flight at the first silent throttle, time of the latest
-        self._reactions = 0  # how often it was answered by a lower limit
-        self._accepted: deque[tuple[int, float]] = deque(maxlen=64)  # (in flight, sent)
+        self._cap = CapOrQuota()
         self._episode_s = -inf  # first reply of the running burst of throttles
         self._throughput_before = 0.0  # answers per second before the latest throttle
         self._announced_owed_s = 0.0
@@ -542,8 +513,7 @@ class Governor:
             if self._adaptive:
                 self._limit.answered(cohort, now_s, time_s)
                 self._rejections.answered(permit.in_flight)
-                if permit.sent_s > self._cap_reply_s:
-                    self._accepted.append((permit.in_flight, permit.sent_s))
+                self._cap.answered(permit.in_flight, permit.sent_s)
                 if self._trial_of is not None:
                     self._try(now_s)
                 if self._learner.rate is not None:
@@ -636,7 +606,17 @@ class Governor:
         """A throttle is a quota, or a cap on requests in flight that answers the same way."""
         named_s = outcome.retry_after_s
         silent = self._adaptive and named_s is None and self.policy.cooldown_s is None
-        if silent and not self._is_quota(permit, now_s):
+        if silent and not (
+            self._gate.checking
+            or permit.sent_s < self._episode_s
+            or self._cap.is_quota(
+                now_s,
+                permit.in_flight,
+                permit.sent_s,
+                throughput=self._throughput(now_s),
+                rate=self._learner.rate,
+            )
+        ):
             self._capped(permit, now_s)
             return
         if permit.sent_s >= self._episode_s:
@@ -650,54 +630,21 @@ class Governor:
                 self._learner.throttled(now_s)
             else:
                 self._learner.interrupted()
-            if self._cap_before is not None and self._cap_reply_s > now_s - 10.0:
-                self._limit.undo_lower(*self._cap_before)
-            self._cap_before = None
+            mistaken = self._cap.mistaken(now_s)
+            if mistaken is not None:
+                self._limit.undo_lower(*mistaken)
             self._drain_to = None
             self.changes += 1
         self._gate.throttled(now_s, permit.sent_s, named_s, outcome.detail)
         if named_s is not None:
             self._learner.reset_named(now_s + named_s, named_s)
 
-    def _is_quota(self, permit: Permit, now_s: float) -> bool:
-        """Whether a throttle without a time is about the rate and not about concurrency.
-
-        Draining to half tells: a cap lets requests through again, a quota does not.
-        """
-        n = permit.in_flight
-        first, at_s = self._series
-        if now_s - at_s > 10.0:
-            first = n
-            self._reactions = 0
-        self._series = (first, now_s)
-        if self._gate.checking or permit.sent_s < self._episode_s:
-            return True
-        rate = self._learner.rate
-        if rate is not None and self._throughput(now_s) >= 0.8 * rate:
-            return True
-        # A cap is not sharp: replies on their way count here, not there. And in a burst of
-        # throttles they are many, so what was sent during one proves nothing.
-        more = n + n // 8
-        proof = sum(
-            1
-            for it, sent_s in self._accepted
-            if it >= more and now_s - 10.0 < sent_s < permit.sent_s
-        )
-        if proof >= 3:
-            return True  # a cap would have refused those
-        return n <= 1 or n < (0.85 if self._reactions >= 4 else 0.7) * first
-
     def _capped(self, permit: Permit, now_s: float) -> None:
-        """Assume a cap on requests in flight: one less, and drain to half as a test."""
-        if permit.sent_s < self._cap_reply_s:
+        """Assume a cap on requests in flight: fewer, and drain to half as a test."""
+        limit, n = self._limit, permit.in_flight
+        before = (limit.limit, limit.ceiling, limit.startup)
+        if not self._cap.assume(now_s, permit.sent_s, before):
             return
-        limit = self._limit
-        if self._cap_before is None or now_s - self._cap_reply_s > 10.0:
-            self._cap_before = (limit.limit, limit.ceiling, limit.startup)
-        self._cap_reply_s = now_s
-        self._accepted.clear()
-        self._reactions += 1
-        n = permit.in_flight
         known = limit.ceiling < self.policy.max_in_flight and limit.ceiling <= n
         below = min(n - 1, 0.97 * n)
         limit.lower(now_s, below, below)

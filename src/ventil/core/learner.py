@@ -116,9 +116,7 @@ class QuotaLearner:
         if self.rate is not None:
             self._owed_s = max(self._owed_s, sent_s + 1.0 / self.rate)
 
-    def _measure(
-        self, sent_s: float, admitted: int, throughput: float, *, first: bool
-    ) -> None:
+    def _measure(self, sent_s: float, admitted: int, throughput: float, *, first: bool) -> None:
         """From the anchor to this resume, when that is a sample of the quota."""
         before_s, at = self._anchor_s, self._at_anchor
         span_s, count = (0.0, 0) if before_s is None else (sent_s - before_s, admitted - at)
