@@ -68,7 +68,7 @@ class Rejections:
             return Cause.OURS
         if expected >= _FEWEST:
             return Cause.CHANCE
-        return Cause.UNCLEAR if bad >= 3 and in_flight > 1 else Cause.CHANCE
+        return Cause.UNCLEAR if bad >= 2.5 and in_flight > 1 else Cause.CHANCE
 
     def acquitted(self, in_flight: int) -> bool:
         """Whether rejections once taken as our doing at this load go on below it as well."""

@@ -1,0 +1,204 @@
+"""The quota learner against meters of every kind; announced budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from ventil.core.announced import Announced
+from ventil.core.exchange import Outcome, RateHint, Verdict
+from ventil.core.governor import Governor, Permit, Policy, Reason
+from ventil.core.learner import QuotaLearner
+
+LIVE = Outcome(Verdict.LIVE)
+
+
+class Bucket:
+    """A token bucket."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate, self.burst, self.tokens, self.then_s = rate, burst, burst, 0.0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is let through."""
+        self.tokens = min(self.burst, self.tokens + (now_s - self.then_s) * self.rate)
+        self.then_s = now_s
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Fixed:
+    """A fixed window."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self.limit, self.window_s, self.used, self.window = limit, window_s, 0, 0
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is let through."""
+        window = int(now_s // self.window_s)
+        if window != self.window:
+            self.window, self.used = window, 0
+        self.used += 1
+        return self.used <= self.limit
+
+
+class Sliding:
+    """A sliding log."""
+
+    def __init__(self, limit: int, window_s: float) -> None:
+        self.limit, self.window_s = limit, window_s
+        self.log: list[float] = []
+
+    def take(self, now_s: float) -> bool:
+        """Whether one more is let through."""
+        self.log = [at_s for at_s in self.log if at_s > now_s - self.window_s]
+        if len(self.log) >= self.limit:
+            return False
+        self.log.append(now_s)
+        return True
+
+
+def drive(
+    meter: Bucket | Fixed | Sliding, seconds: float, answer_s: float = 0.05
+) -> tuple[int, int, Governor]:
+    """(let through, throttled without a time, governor) of a job that never ends."""
+    governor = Governor(Policy(), 0.0, seed=3)
+    flights: list[tuple[float, Permit, Outcome]] = []
+    now_s, passed, throttled = 0.0, 0, 0
+    refusal = Outcome(Verdict.THROTTLED, detail="429 without Retry-After")
+    while now_s < seconds:
+        answer = governor.admit(now_s, pending=10**6)
+        if isinstance(answer, Permit):
+            if meter.take(now_s):
+                passed += 1
+                flights.append((now_s + answer_s, answer, LIVE))
+            else:
+                throttled += 1
+                flights.append((now_s + 0.01, answer, refusal))
+            continue
+        flights.sort(key=lambda flight: flight[0])
+        if flights and (answer.until_s is None or flights[0][0] <= answer.until_s):
+            now_s, permit, outcome = flights.pop(0)
+            governor.settle(permit, now_s, outcome)
+        else:
+            assert answer.until_s is not None
+            now_s = answer.until_s
+    return passed, throttled, governor
+
+
+@pytest.mark.parametrize(
+    ("meter", "rate"),
+    [
+        (Bucket(50.0, 100.0), 50.0),
+        (Bucket(5.0, 3.0), 5.0),
+        (Fixed(300, 10.0), 30.0),
+        (Fixed(600, 60.0), 10.0),
+        (Sliding(100, 10.0), 10.0),
+    ],
+    ids=["bucket", "small bucket", "fixed 10 s", "fixed 60 s", "sliding"],
+)
+def test_a_quota_that_nobody_announced_is_found_and_used(
+    meter: Bucket | Fixed | Sliding, rate: float
+) -> None:
+    """Nearly all of it is used, and few requests are wasted on it."""
+    passed, throttled, _governor = drive(meter, 600.0)
+    assert passed >= 0.88 * rate * 600.0
+    # The first exhaustion must be run into, with all that is in flight then.
+    assert throttled <= 0.03 * passed + 400
+
+
+def test_the_wait_for_a_learned_quota_says_so() -> None:
+    """Reason and detail name it."""
+    _passed, _throttled, governor = drive(Bucket(20.0, 20.0), 60.0)
+    waited_s = governor.condition(60.0).waited_s
+    assert waited_s[Reason.LEARNED_QUOTA] > 30.0
+
+
+def test_both_ends_of_a_measurement_are_resumes() -> None:
+    """From resume to resume; the burst before the first throttle does not count."""
+    learner = QuotaLearner()
+    learner.begin(0.0)
+    learner.throttled(2.0)
+    learner.resumed(10.0, 10.0, 200, 100.0)
+    assert learner.rate == 100.0  # as fast as before: brings the second throttle
+    learner.throttled(12.0)
+    learner.resumed(20.0, 20.0, 300, 100.0)
+    assert learner.rate == pytest.approx(0.99 * 10.0)
+
+
+def test_an_outage_between_two_throttles_measures_nothing() -> None:
+    """Requests that failed would make the quota look smaller than it is."""
+    learner = QuotaLearner()
+    learner.begin(0.0)
+    learner.throttled(2.0)
+    learner.resumed(10.0, 10.0, 200, 30.0)
+    learner.interrupted()
+    learner.throttled(400.0)
+    learner.resumed(401.0, 401.0, 300, 30.0)
+    assert learner.rate == 30.0
+
+
+def hint(remaining: float, reset_s: float, name: str = "") -> tuple[RateHint, ...]:
+    """What a header field says."""
+    return (RateHint(limit=100, remaining=remaining, reset_s=reset_s, name=name),)
+
+
+def test_replies_out_of_order_can_lower_a_budget_only() -> None:
+    """Edge case 2: stale and out of order."""
+    announced = Announced(86_400.0)
+    announced.tell(0.0, 10, hint(5, 30.0))
+    announced.tell(0.1, 8, hint(9, 30.0))
+    assert announced.free_from(1.0, 15) == 1.0
+    assert announced.free_from(1.0, 16) > 29.0
+    announced.tell(0.2, 9, hint(3, 30.0))
+    assert announced.free_from(1.0, 13) > 29.0
+
+
+def test_the_tightest_of_several_policies_counts() -> None:
+    """Edge case 2: several policies; the latest reset in the way is waited for."""
+    announced = Announced(86_400.0)
+    announced.tell(0.0, 1, hint(0, 1.0, "burst") + hint(0, 50.0, "daily"))
+    assert announced.free_from(0.5, 2) == pytest.approx(50.05)
+
+
+def test_a_limit_that_changes_in_the_middle_is_followed() -> None:
+    """Edge case 2: the newest word of the provider counts."""
+    announced = Announced(86_400.0)
+    announced.tell(0.0, 1, hint(0, 60.0))
+    announced.tell(1.0, 2, hint(50, 60.0))
+    assert announced.free_from(2.0, 3) == 2.0
+
+
+def test_a_bucket_in_header_fields_flows() -> None:
+    """Its reset moves along with time: waiting for it would waste what comes in."""
+    announced = Announced(86_400.0)
+    for k in range(30):  # 20 a second are let through, 3 remain, full again in 5 s
+        announced.tell(0.3 * k, 6 * k, hint(3, 5.0))
+    now_s, number = 0.3 * 29, 6 * 29
+    assert announced.free_from(now_s, number + 3) == now_s
+    assert announced.free_from(now_s, number + 13) == pytest.approx(now_s + 0.5, rel=0.1)
+
+
+def test_a_fixed_window_in_header_fields_does_not_flow() -> None:
+    """Its reset stays where it is, and what is covered does not grow before it."""
+    announced = Announced(86_400.0)
+    for k in range(30):
+        announced.tell(0.3 * k, 6 * k, hint(200 - 6 * k, 60.0 - 0.3 * k))
+    assert announced.free_from(9.0, 201) == pytest.approx(60.05)
+
+
+def test_a_lie_in_a_header_field_costs_a_wait_and_no_more() -> None:
+    """Edge case 2: remaining 0 for ever with 200s; the reset is clamped, requests go on."""
+    governor = Governor(Policy(), 0.0)
+    now_s, sent = 0.0, 0
+    for _ in range(100):
+        answer = governor.admit(now_s, pending=9)
+        if isinstance(answer, Permit):
+            sent += 1
+            governor.settle(answer, now_s, Outcome(Verdict.LIVE, hints=hint(0, 1e9)))
+        else:
+            assert answer.until_s is not None
+            assert answer.until_s - now_s <= 86_401.0
+            now_s = answer.until_s
+    assert sent >= 49
