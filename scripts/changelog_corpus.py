@@ -84,7 +84,7 @@ def fetch_pypi(name: str, folder: Path) -> None:
     run([*pip, "download", "--no-deps", "--no-binary", name, "-q", "-d", str(place), name])
     listing = run([*pip, "index", "versions", name])
     found = re.search(r"Available versions: (.+)", listing)
-    versions = {version: None for version in found[1].split(", ")} if found else {}
+    versions = dict.fromkeys(found[1].split(", ")) if found else {}
     (place / "versions.json").write_text(json.dumps(versions))
 
 
@@ -150,9 +150,10 @@ def shipped() -> Iterator[tuple[str, str, str, bytes]]:
     for place in places:
         for path in sorted(place.rglob("*")):
             inner = str(path.relative_to(place))
+            if not CHANGELOG.search(inner) and not QUIET.search(inner):
+                continue
             if path.is_file() and not path.is_symlink() and path.stat().st_size < LARGEST:
-                if CHANGELOG.search(inner) or QUIET.search(inner):
-                    yield "installed", path.parent.name, inner, path.read_bytes()
+                yield "installed", path.parent.name, inner, path.read_bytes()
 
 
 def main() -> None:

@@ -3,8 +3,8 @@
     python -m bench.changelog.fuzz SECONDS [FOLDER] [--seed N]
 
 Texts are put together from pieces of headings, or taken from a corpus and mangled: bytes
-flipped, lines swapped, doubled, cut or joined with other texts'. Ends at the first exception, at
-a release that breaks the parser's promises, and at a text that takes too long for its length;
+flipped, lines swapped, doubled, cut or joined with other texts'. Ends at the first exception, at a
+release that breaks the parser's promises, and at a text that takes too long for its length;
 the text is written to fuzz-failure.bin. Otherwise prints how many texts it tried.
 """
 
@@ -19,17 +19,32 @@ from pathlib import Path
 
 from ventil.changelog import parse, release_as_data
 
-PIECES = (
-    ["# ", "## ", "### ", "= ", "== ", "h2. ", "* ", "- ", "+ ", "**", "__", "`", "_", "|", "> "]
-    + ["1.0", "v1.1", "2.0.0rc1", "1.0.0-beta.2", "2020.1.5", "12", "0.9 beta 2", "1.x", "1.", "1!2"]
-    + ["2020-01-19", "19 Jan 2020", "3/4/2015", "13.11.2015", "2020年1月19日", "20200119", "May 2020"]
-    + ["Version", "Release", "Changes in", "FROM", "TO", "pot", "Unreleased", "Changelog", "since"]
-    + ["(", ")", "[", "]", "](http://a.b/1.2.3)", "<!--", "-->", "```", "~~~", "<h2>", "</h2>", "-rc"]
-    + ["\n", "\n\n", "\r\n", "\r", "\t", "    ", " ", " - ", ": ", ", ", "\\", "\0", "\u2028", "é", "²"]
-    + ["\n=====\n", "\n---\n", "\n~~~~\n", "===", ".. changelog::\n   :version: 1.0\n", "٣.٤", "１.０"]
-    + ["* :release:`1.0 <2020-01-19>`", "pot (1.0-1) unstable; urgency=low\n", "commit ", "<" * 9]
-    + ["* Tue Mar 03 2020 J <j@d.e> - 1.0-1\n", "\n -- J <j@d.e>  Mon, 06 Jan 2020 09:00:00 +0100\n"]
-)
+# Pieces that headings are made of: any text of them is near to a changelog.
+_WORDS = """
+** __ ` `` _ | ( ) [ ] ](http://a.b/1.2.3) <!-- --> ``` ~~~ <h2> </h2> === \\ é ² ٣.٤ １.０
+1.0 v1.1 2.0.0rc1 1.0.0-beta.2 2020.1.5 12 1.x 1. .5 1!2 -rc 2020-01-19 3/4/2015 13.11.2015
+2020年1月19日 20200119 Version Release FROM TO pot Unreleased Changelog since <<<<<<<<<
+""".split()
+_BLANKS = ["\n", "\n\n", "\r\n", "\r", "\t", "    ", " ", " - ", ": ", ", ", "\0", "\u2028"]
+PIECES = [
+    *_WORDS,
+    *_BLANKS,
+    *["# ", "## ", "### ", "= ", "== ", "h2. ", "* ", "- ", "+ ", "> ", "commit "],
+    *[
+        "19 Jan 2020",
+        "May 2020",
+        "0.9 beta 2",
+        "Changes in",
+        "\n=====\n",
+        "\n---\n",
+        "\n~~~~\n",
+    ],
+    ".. changelog::\n   :version: 1.0\n",
+    "* :release:`1.0 <2020-01-19>`",
+    "pot (1.0-1) unstable; urgency=low\n",
+    "* Tue Mar 03 2020 Jane <j@d.e> - 1.0-1\n",
+    "\n -- Jane <j@d.e>  Mon, 06 Jan 2020 09:00:00 +0100\n",
+]
 NAMES = (None, "CHANGES.rst", "CHANGELOG.md", "README", "notes/1.0.txt")
 SLOWEST = 2e-6  # seconds a byte, ten times the bound of the bench, and
 GRACE = 0.2  # seconds for short texts

@@ -136,8 +136,8 @@ def main() -> None:
         wrong += not right
         if got:
             print(
-                f"{'ok ' if right else 'BAD'} {got['seconds']:6.2f} s {got['peak'] / MB:6.0f} MB"
-                f" {got['releases']:7.0f} releases  {kind}"
+                f"{'ok ' if right else 'BAD'} {got['seconds']:6.2f} s"
+                f" {got['peak'] / MB:6.0f} MB {got['releases']:7.0f} releases  {kind}"
             )
         else:
             print(f"BAD failed: {kind}")

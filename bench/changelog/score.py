@@ -126,7 +126,9 @@ def main() -> None:
         Path(f"{path}.versions.json").write_text(json.dumps(list(entry["versions"])))
         known = {same(v) for v in entry["versions"]}
         texts.append((str(path), truth, known, f"{entry['package']} {entry['path']}"))
-        ours.append([(r.version, r.date.isoformat() if r.date else None, r.body) for r in found])
+        ours.append(
+            [(r.version, r.date.isoformat() if r.date else None, r.body) for r in found]
+        )
     results = {"ventil": ours}
     paths = "\n".join(text[0] for text in texts) + "\n"
     here = Path(__file__).parent

@@ -14,7 +14,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 VERSION = re.compile(
-    r"(?<![\w.<>=~])v?(\d+(?:\.\d+)+(?:[-._ ]?(?:a|b|c|rc|alpha|beta|pre|preview|dev|post|p)[-._ ]?\d*)*"
+    r"(?<![\w.<>=~])v?(\d+(?:\.\d+)+"
+    r"(?:[-._ ]?(?:a|b|c|rc|alpha|beta|pre|preview|dev|post|p)[-._ ]?\d*)*"
     r"(?:-[A-Za-z]+\.?\d*)?)(?![\w.]*\w)",
     re.IGNORECASE,
 )
@@ -35,8 +36,10 @@ LABEL = re.compile(
     r"^\W{0,16}(?:released?(?: date|-date)?|date|published)\b|^\W{0,8}\d{4}-\d\d-\d\d\W*$",
     re.IGNORECASE,
 )
-ABOUT = re.compile(r"upgrad|migrat|change ?log|history|series|support|deprecat|news for", re.IGNORECASE)
-MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
+ABOUT = re.compile(
+    r"upgrad|migrat|change ?log|history|series|support|deprecat|news for", re.IGNORECASE
+)
+MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 
 
 def same(version: str) -> str:
@@ -61,9 +64,7 @@ def dates_in(line: str) -> set[datetime.date]:
         except ValueError:
             return
 
-    if m := COMPACT.search(line):
-        add(m[1], int(m[2]), m[3])
-    elif m := ISO.search(line):
+    if (m := COMPACT.search(line)) or (m := ISO.search(line)):
         add(m[1], int(m[2]), m[3])
     elif m := CTIME.search(line):
         if m[1].lower() in MONTHS:
@@ -93,7 +94,11 @@ def _style(lines: list[str], number: int) -> str:
     line = lines[number]
     stripped = line.strip()
     following = lines[number + 1].strip() if number + 1 < len(lines) else ""
-    if len(following) > 2 and following[0] in "=-~^\"'`*+#:." and not following.strip(following[0]):
+    if (
+        len(following) > 2
+        and following[0] in "=-~^\"'`*+#:."
+        and not following.strip(following[0])
+    ):
         return f"under {following[0]}"
     if m := re.match(r"(#{1,6})\s*\S", line):
         return m[1]
@@ -107,7 +112,8 @@ def _style(lines: list[str], number: int) -> str:
         return "field"
     blank = number == 0 or not lines[number - 1].strip()
     if WHOLE.match(line) and (blank or bool(dates_in(line))):
-        return f"whole {len(line) - len(line.lstrip())} {stripped[0] if stripped[0] in '-*+' else ''}"
+        bullet = stripped[0] if stripped[0] in "-*+" else ""
+        return f"whole {len(line) - len(line.lstrip())} {bullet}"
     return ""
 
 
@@ -138,7 +144,9 @@ def read(text: str, registry: list[str]) -> Reading:
     rows = [hit for hit in hits if hit[1] in kept]
     if not rows:
         return result
-    for (number, _, version), after in zip(rows, [*(h[0] for h in rows[1:]), len(lines)], strict=True):
+    for (number, _, version), after in zip(
+        rows, [*(h[0] for h in rows[1:]), len(lines)], strict=True
+    ):
         result.supported.add(version)
         if version not in known or version in result.bodies:
             continue

@@ -30,7 +30,11 @@ HEADINGS = [
     ("1.1 (Mar 1 2010, r123)", "1.0 (Feb 1 2010, r100)", "---"),
     ("Teapot 1.0 to Teapot 1.1", "Teapot 0.9 to Teapot 1.0", "---"),
     ("1.1 (2012-01-01) Jane Doe", "1.0 (2011-01-01) Jane Doe", "==="),
-    ("1.1 2012-01-01 Jane Doe <jane@example.org>", "1.0 2011-01-01 Jane <jane@example.org>", ""),
+    (
+        "1.1 2012-01-01 Jane Doe <jane@example.org>",
+        "1.0 2011-01-01 Jane <jane@example.org>",
+        "",
+    ),
     ("Version: 1.1.0\nDate: 2012-01-01", "Version: 1.0.0\nDate: 2011-01-01", ""),
     ("## Version v1.1.0", "## Version v1.0.0", ""),
     ("## release/1.1.0", "## release/1.0.0", ""),

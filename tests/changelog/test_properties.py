@@ -10,26 +10,15 @@ import time
 import tracemalloc
 
 import pytest
+from bench.changelog.fuzz import PIECES
+from bench.changelog.hostile import KINDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.changelog.hostile import KINDS
 from ventil.changelog import Release, parse, release_as_data
 from ventil.changelog.versions import normalise, order
 
-# Pieces that headings are made of: any text of them is near to a changelog.
-PIECES = st.sampled_from(
-    ["# ", "## ", "### ", "= ", "== ", "h2. ", "* ", "- ", "+ ", "**", "__", "`", "``", "_", "|"]
-    + ["1.0", "v1.1", "2.0.0rc1", "1.0.0-beta.2", "2020.1.5", "12", "0.9 beta 2", "1.x", "1.", ".5"]
-    + ["2020-01-19", "19 Jan 2020", "3/4/2015", "13.11.2015", "2020年1月19日", "20200119", "May 2020"]
-    + ["Version", "Release", "Changes in", "FROM", "TO", "teapot", "Unreleased", "Changelog", "since"]
-    + ["(", ")", "[", "]", "](http://a.b/1.2.3)", "<!--", "-->", "```", "~~~", "<h2>", "</h2>"]
-    + ["\n", "\n\n", "\r\n", "\r", "\t", "    ", " ", " - ", ": ", ", ", "\\", "\x00", "\u2028", "é"]
-    + ["\n=====\n", "\n---\n", "\n~~~~\n", "===", ".. changelog::\n   :version: 1.0\n"]
-    + ["* :release:`1.0 <2020-01-19>`", "pot (1.0-1) unstable; urgency=low\n", "commit ", "<" * 9]
-    + ["* Tue Mar 03 2020 Jane <j@d.e> - 1.0-1\n", "\n -- J <j@d.e>  Mon, 06 Jan 2020 09:00:00 +0100\n"]
-)
-NEARLY = st.lists(PIECES, max_size=60).map("".join)
+NEARLY = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
 TEXTS = st.one_of(st.text(max_size=300), NEARLY)
 NAMES = st.one_of(st.none(), st.sampled_from(["CHANGES.rst", "README.md", "docs/1.0.md", "x"]))
 

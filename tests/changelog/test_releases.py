@@ -65,7 +65,9 @@ def test_marks() -> None:
     assert rc.normalised == "2.0.0rc1"
 
 
-@pytest.mark.parametrize("day", ["2026-XX-XX", "2026-??-??", "TBD", "not yet released", "in development"])
+@pytest.mark.parametrize(
+    "day", ["2026-XX-XX", "2026-??-??", "TBD", "not yet released", "in development"]
+)
 def test_what_is_not_out_has_no_date(day: str) -> None:
     """Placeholders are marks, never dates."""
     found = parse(f"1.1 ({day})\n---\n- b\n\n1.0 (2020-01-01)\n---\n- a\n", "CHANGES.rst")
@@ -92,7 +94,10 @@ def test_sections() -> None:
     ("body", "kinds"),
     [
         ("**New features**\n\n* a\n\n**Bug fixes**\n\n* b", ["added", "fixed"]),
-        ("Features\n~~~~~~~~\n\n- a\n\nDeprecations\n~~~~~~~~~~~~\n\n- b", ["added", "deprecated"]),
+        (
+            "Features\n~~~~~~~~\n\n- a\n\nDeprecations\n~~~~~~~~~~~~\n\n- b",
+            ["added", "deprecated"],
+        ),
         ("Backwards-incompatible changes:\n- a\n\nBugfixes:\n- b", ["breaking", "fixed"]),
         ("=== Removed\n* a\n=== Changed\n* b", ["removed", "changed"]),
         ("- a\n- b", []),
@@ -121,7 +126,10 @@ def test_sections_on_the_level_of_releases_belong_to_them() -> None:
 
 def test_names_of_packages() -> None:
     """A name in the heading is told apart from the version."""
-    text = "## @acme/pot@2.1.0\n- b\n## @acme/cup 1.4.1\n- a\n## @acme/pot@2.0.0\n- a\n## @acme/cup 1.4\n- a"
+    text = (
+        "## @acme/pot@2.1.0\n- b\n## @acme/cup 1.4.1\n- a\n"
+        "## @acme/pot@2.0.0\n- a\n## @acme/cup 1.4\n- a"
+    )
     assert [(r.name, r.version) for r in parse(text, "CHANGELOG.md")] == [
         ("@acme/pot", "2.1.0"),
         ("@acme/cup", "1.4.1"),
@@ -209,7 +217,8 @@ def test_a_licence_has_no_releases(name: str | None) -> None:
         "\n\n",
         ".. include:: ../CHANGES.rst\n",
         "# Changelog\n\nSee the releases page.\n",
-        "Release notes\n=============\n\n.. toctree::\n   :maxdepth: 2\n\n   releases/v1.1.0\n   releases/v1.0.0\n",
+        "Release notes\n=============\n\n.. toctree::\n   :maxdepth: 2\n\n"
+        "   releases/v1.1.0\n   releases/v1.0.0\n",
         "- [1.1.0](#110)\n- [1.0.0](#100)\n",
         "commit 0123456789012345678901234567890123456789\nDate: 2020-01-01\n\n    1.0\n\n" * 6,
         "2020-01-19  Jane Doe  <jane@example.org>\n\n\t* pot.c (pour): Tilt.\n\n" * 3,

@@ -99,7 +99,8 @@ def candidates(page: Page) -> list[Candidate]:
 
 # What stands where the first digit is: a version, a date, or a number with a label.
 _OPENING = re.compile(
-    r"\d+(?:[.!:]\d|[-/‐–]\d|[a-z]\d|(?:st|nd|rd|th|[.ºª])?[\s./-]{1,2}(?:of |de )?[^\W\d_]{3}|[年년]"
+    r"\d+(?:[.!:]\d|[-/‐–]\d|[a-z]\d|[年년]"
+    r"|(?:st|nd|rd|th|[.ºª])?[\s./-]{1,2}(?:of |de )?[^\W\d_]{3}"
     r"|[-_.]?(?:a|b|rc|dev|alpha|beta|pre))|(?:19|20)\d{6}",
     re.IGNORECASE,
 )

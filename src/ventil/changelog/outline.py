@@ -17,9 +17,10 @@ MOST = 200_000  # headings looked at in one text
 
 # Headings of the papers that accompany a package, changelogs excepted.
 _PAPERS = re.compile(
-    r"(?:installation.{0,20}|installing.{0,30}|install|usage.{0,20}|how to .{0,40}|quick ?start.{0,20}|getting started|licen[cs]e|features?"
-    r"|contributing|requirements|examples?|basic usage|why .*|documentation|api(?: reference)?|authors?(?: .{0,20})?|credits"
-    r"|support|how it works|table of contents|configuration|options|tests|testing|running tests"
+    r"(?:installation.{0,20}|installing.{0,30}|install|usage.{0,20}|basic usage|how to .{0,40}"
+    r"|quick ?start.{0,20}|getting started|licen[cs]e|features?|contributing|requirements"
+    r"|examples?|why .*|documentation|api(?: reference)?|authors?(?: .{0,20})?|credits|support"
+    r"|how it works|table of contents|configuration|options|tests|testing|running tests"
     r"|development|prerequisites|overview|introduction|demo|faq|acknowledge?ments|maintainers"
     r"|copyright|warranty|contact|sponsors|supported .{0,30}|dependencies|description)[\s:.!]*",
     re.IGNORECASE,

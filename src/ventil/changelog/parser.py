@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from typing import Any
 
 from ventil.changelog import words
-from ventil.changelog.dates import MONTHS, WEEKDAYS, Found, find_dates
+from ventil.changelog.dates import find_dates
 from ventil.changelog.decoding import decode
 from ventil.changelog.headings import PURE, Candidate, candidates
-from ventil.changelog.markup import plain
 from ventil.changelog.model import Release
 from ventil.changelog.outline import Heading, ends_release, is_section, outline
 from ventil.changelog.page import Page
-from ventil.changelog.shapes import rule, underline, with_anchors
+from ventil.changelog.release_dates import dates_of, resolved
+from ventil.changelog.shapes import with_anchors
 from ventil.changelog.versions import normalise, unripe
 from ventil.changelog.vote import choose
 
@@ -30,17 +29,9 @@ _COMMIT = re.compile(r"^commit [0-9a-f]{40}\b", re.M)
 _COMMITS = 5  # from which on a text is the log of a repository
 _SEPARATORS = " \t)]}>:,;-–—|*_/."
 _BULLETED = re.compile(r"[ \t]*(?:[-*+•o·]|\d+[.)])[ \t]")
-_TRAILER = re.compile(r" -- [^\n]{0,200}?>[ ]{1,3}([^\n]{8,60})")
-_SIGNED = re.compile(r"[\dA-Z][^<\n]{8,100}<[^>\s]{1,80}@[^>\s]{1,80}>\s*$")
-_DATE_LABEL = re.compile(
-    r"\W*(?:released?|release[- ]date|date|published|publication date|on|as of|dated|erschienen"
-    r"|veröffentlicht|publi[ée]e?|fecha|data|дата)\b",
-    re.IGNORECASE,
-)
 _VERSION_LINK = re.compile(
     r"\[v?(?:\d[\w.+-]*|unreleased|head|master|main)\]:[ \t]*\S+", re.IGNORECASE
 )
-_BELOW = 4  # lines under a heading where its date may stand
 
 
 def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
@@ -100,7 +91,7 @@ def _releases(page: Page, chosen: list[Candidate], headings: list[Heading]) -> l
     if not chosen:
         return []
     ends = _ends(page, chosen, headings)
-    dates = _resolved([_dates(page, c, end) for c, end in zip(chosen, ends, strict=True)])
+    dates = resolved([dates_of(page, c, end) for c, end in zip(chosen, ends, strict=True)])
     result = []
     for candidate, end, date in zip(chosen, ends, dates, strict=True):
         body = _body(page, candidate, end)
@@ -160,7 +151,11 @@ def _body(page: Page, candidate: Candidate, end: int) -> str:
         not page.lines[end - 1].strip() or _VERSION_LINK.match(page.lines[end - 1][:300])
     ):
         end -= 1
-    if candidate.shape.strong or (candidate.words == PURE and end > first) or not candidate.rest:
+    if (
+        candidate.shape.strong
+        or (candidate.words == PURE and end > first)
+        or not candidate.rest
+    ):
         return page.source(first, end)
     below = page.lines[first] if first < end else ""
     if first < end and (not below.strip() or _BULLETED.match(below)):
@@ -177,102 +172,3 @@ def _body(page: Page, candidate: Candidate, end: int) -> str:
     start = page.starts[candidate.number] + at
     stop = page.starts[end] - 1 if end > first else page.starts[candidate.number] + len(line)
     return page.text[start:stop].strip()
-
-
-def _dates(page: Page, candidate: Candidate, end: int) -> list[Found]:
-    """The dates that may be the release's: those of its heading, else those right below."""
-    if candidate.dates:
-        return candidate.dates[:1]
-    if candidate.shape.kind == "debian":
-        for number in range(end - 1, max(candidate.shape.body, end - 12) - 1, -1):
-            if match := _TRAILER.match(page.lines[number][:400]):
-                return find_dates(match[1])
-        return []
-    seen = 0
-    for number in range(candidate.shape.body, min(end, candidate.shape.body + 12)):
-        line = page.lines[number].strip()
-        if not line:
-            continue
-        seen += 1
-        if seen > _BELOW or len(line) > 160:
-            break
-        if found := _date_line(line):
-            return found[:1]
-    return _date_above(page, candidate)
-
-
-def _date_above(page: Page, candidate: Candidate) -> list[Found]:
-    """The date of a GNU ChangeLog's entry, "2020-01-19  Jane Doe  <jane@example.org>".
-
-    Or that of a heading right above which holds nothing else.
-    """
-    for above in range(candidate.shape.first - 1, max(candidate.shape.first - 5, -1), -1):
-        line = page.lines[above][:200]
-        if not line.strip() or rule(line):
-            continue
-        if not candidate.shape.strong and _SIGNED.match(line):
-            return find_dates(line)[:1]
-        heading = line.startswith("#") or bool(underline(page, above))
-        return _date_line(line) if heading else []
-    return []
-
-
-def _date_line(line: str) -> list[Found]:
-    """The date of a line that tells nothing else, perhaps with a label and a code name."""
-    text = plain(line).strip()
-    found = find_dates(text)
-    if not found:
-        return []
-    first = found[0]
-    lead, rest = text[: first.start], text[first.end :]
-    before = [w.lower() for w in words.WORD.findall(lead)]
-    after = [w.lower() for w in words.WORD.findall(rest)]
-    plainly = all(w in words.TAIL or w in WEEKDAYS or w in words.LABELS for w in before)
-    if _DATE_LABEL.match(text) and len(before) <= 6:
-        return found if len(after) <= 12 else []
-    if plainly and len(before) <= 5:
-        known = all(w in words.TAIL or w in WEEKDAYS or w in MONTHS for w in after)
-        return found if known or (not before and len(after) <= 4) else []
-    return []
-
-
-def _resolved(dates: list[list[Found]]) -> list[datetime.date | None]:
-    """One date each: those that read two ways follow the rest of the file."""
-    row = [found[0] for found in dates if found]
-    swap: dict[str, bool] = {}
-    for separator in {f.separator for f in row if f.other is not None}:
-        alike = [f for f in row if f.separator == separator]
-        told = sum(1 if f.day_first else -1 for f in alike if f.other is None)
-        if told:
-            usual = next(f.day_first for f in alike if f.other is not None)
-            swap[separator] = usual != (told > 0)
-        else:
-            swap[separator] = _swapped(dates, separator)
-    result: list[datetime.date | None] = []
-    for found in dates:
-        if not found:
-            result.append(None)
-        elif found[0].other is not None and swap.get(found[0].separator, False):
-            result.append(found[0].other)
-        else:
-            result.append(found[0].date)
-    return result
-
-
-def _swapped(dates: list[list[Found]], separator: str) -> bool:
-    """Whether the second reading of the dates with this separator makes the better order."""
-
-    def breaks(second: bool) -> int:
-        row = [
-            found[0].other
-            if second and found[0].other is not None and found[0].separator == separator
-            else found[0].date
-            for found in dates
-            if found
-        ]
-        pairs = list(zip(row, row[1:], strict=False))
-        down = sum(1 for a, b in pairs if a is not None and b is not None and a < b)
-        up = sum(1 for a, b in pairs if a is not None and b is not None and a > b)
-        return min(down, up)
-
-    return breaks(True) < breaks(False)

@@ -5,35 +5,42 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+# In the order in which they are tried; the last are not changes that a user sees.
 _KINDS = (
     (
         "breaking",
-        r"(?:potentially )?(?:backwards?[- ])?(?:breaking|incompatib|in-compat)|backwards?[- ]incompat|major changes?$",
+        r"(?:potentially )?(?:backwards?[- ])?(?:breaking|incompatib|in-compat)"
+        r"|backwards?[- ]incompat|major changes?$",
     ),
     ("security", r"security|vulnerab|cve"),
     ("deprecated", r"deprecat"),
     ("removed", r"remov|delet|dropped"),
-    ("added", r"added|additions?|add$|new\b|features?|implemented|enhancements? and features|adds$"),
+    ("added", r"added|additions?|add$|new\b|features?|implemented|adds$"),
     (
         "fixed",
-        r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|closed|regressions?",
+        r"fixed|fixes|fix$|bug ?fix|bug-fix|bugs|hot ?fix|corrections?|resolved|closed"
+        r"|regressions?",
     ),
     ("performance", r"performance|perf$|speed|optimi[sz]"),
     ("documentation", r"doc(?:s|umentation)?\b|improved docs"),
     (
         "changed",
-        r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes|highlights?|merged|commits|code |api\b|summary",
+        r"chang|improve|enhance|updat|refactor|polish|minor changes|revert|modif|other changes"
+        r"|highlights?|merged|commits|code |api\b|summary",
     ),
     (
         "internal",
-        r"internal|misc|packaging|build|chore|maintenance|contributor-facing|tests?\b"
-        r"|dependenc|tooling|infrastructure|development|ci$|continuous|style|other$|under the hood|housekeeping"
-        r"|contributors|committers|thanks|acknowledg|known issues|notes?$|upgrad|migrat|general|core$",
+        r"internal|misc|packaging|build|chore|maintenance|contributor-facing|tests?\b|dependenc"
+        r"|tooling|infrastructure|development|ci$|continuous|style|other$|under the hood"
+        r"|housekeeping|contributors|committers|thanks|acknowledg|known issues|notes?$|upgrad"
+        r"|migrat|general|core$",
     ),
 )
 _KIND = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _KINDS)
 _LEAD = re.compile(
-    r"^(?:[^\w]|:[a-z_]{2,30}:)+|^(?:the|minor|major|other|all|some|api|more|what's)\s+", re.I
+    r"^(?:[^\w]|:[a-z_]{2,30}:)+"
+    r"|^(?:the|minor|major|other|all|some|api|more|what['’]s)\s+",
+    re.IGNORECASE,
 )
 _HEADING = re.compile(
     r"^[ \t]{0,8}(?:"
@@ -41,7 +48,8 @@ _HEADING = re.compile(
     r"|(?:[-*][ \t]+)?(?:\*\*|__)(?P<bold>[^\n*]{2,60}?):?(?:\*\*|__):?"
     r"|={2,6}[ \t]+(?P<equals>[^\n=]{2,60}?)[ \t]*=*"
     r"|(?P<plain>[A-Za-z][^\n:.]{2,40}):"
-    r"|(?P<under>[^\s\-*\#>.][^\n]{1,60}?)[ \t]*\r?\n[ \t]{0,8}(?P<rule>[-=~^\"'`*+\#:.])(?P=rule){2,}"
+    r"|(?P<under>[^\s\-*\#>.][^\n]{1,60}?)[ \t]*\r?\n"
+    r"[ \t]{0,8}(?P<rule>[-=~^\"'`*+\#:.])(?P=rule){2,}"
     r")[ \t]*\r?$",
     re.M | re.VERBOSE,
 )

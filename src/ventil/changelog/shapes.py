@@ -33,7 +33,9 @@ _ATX = re.compile(r"[ \t]*(#{1,6})[ \t]*([^#\s].*?)[ \t]*#*[ \t]*$")
 _EQUALS = re.compile(r"(={1,6})[ \t]+(\S.*?)[ \t]*=*$")
 _TEXTILE = re.compile(r"[ \t]*h([1-6])(?:\([^)]{0,40}\))?\.[ \t]+(\S.*)$")
 _HTML = re.compile(r"[ \t]*<h([1-6])\b[^>]{0,200}>(.+?)(?:</h[1-6]>.*)?$", re.IGNORECASE)
-_SUMMARY = re.compile(r"[ \t]*(?:<details[^>]{0,60}>[ \t]*)?<summary>(.+?)(?:</summary>.*)?$", re.I)
+_SUMMARY = re.compile(
+    r"[ \t]*(?:<details[^>]{0,60}>[ \t]*)?<summary>(.+?)(?:</summary>.*)?$", re.I
+)
 _BOLD = re.compile(r"[ \t]*(\*\*|__|'''|\*|_)(?=[^\s*_])([^*_]*(?:_[^*_]+)*)\1[ \t]*(.*)$")
 _STRONG_TAG = re.compile(r"[ \t]*<(b|strong|big|u)>(.+?)</\1>(.*)$", re.IGNORECASE)
 _BULLET = re.compile(r"([ \t]*)([-*+•‣o·])[ \t]+(\S.*)$")
@@ -50,12 +52,14 @@ _RPM = re.compile(
 )
 _ROLE = re.compile(r"[ \t]*(?:[-*+][ \t]+)?:release:`([^`<]{1,80})(?:<([^>`]{0,80})>)?`")
 _DIRECTIVE = re.compile(
-    r"[ \t]*\.\.[ \t]+(changelog|release|version|release-notes|rubric)::[ \t]*(.*)$", re.IGNORECASE
+    r"[ \t]*\.\.[ \t]+(changelog|release|version|release-notes|rubric)::[ \t]*(.*)$",
+    re.IGNORECASE,
 )
 _OPTION = re.compile(r"[ \t]+:([A-Za-z_-]{3,24}):[ \t]*(.*)$")
 _RULE_SIGNS = frozenset(string.punctuation + "–—")
 _ANCHOR = re.compile(
-    r"[ \t]*(?:<a\b[^>]{0,200}>(?:[ \t]*</a>)?|\.\. _[^:]{1,100}:|\[\[[^\]]{1,100}\]\]|\(\S{1,80}\)=)[ \t]*$"
+    r"[ \t]*(?:<a\b[^>]{0,200}>(?:[ \t]*</a>)?|\.\. _[^:]{1,100}:|\[\[[^\]]{1,100}\]\]"
+    r"|\(\S{1,80}\)=)[ \t]*$"
 )
 
 

@@ -15,8 +15,8 @@ LABELS = frozenset(
     notable highlights summary series update and development public official first initial
     milestone published versión version° versione versão wersja versio versie versjon
     änderungen neu neuerungen von der die das la le les des nouveautés изменения версия
-    версии версія 版本 バージョン pre pre-release prerelease beta alpha rc dev lts at on date dated
-    since from between versions overview with major made was is are""".split()
+    версии версія 版本 バージョン pre pre-release prerelease beta alpha rc dev lts at on date
+    dated since from between versions overview with major made was is are""".split()
 )
 
 # A line with one of them before its version speaks about a version, it announces none.
@@ -24,7 +24,8 @@ SPEAKING = frozenset(
     """support supports supported supporting require requires required requirement requirements
     requiring upgrade upgrades upgraded upgrading updating updated migrate migrating
     migration migrated bump bumps bumped bumping drop dropped drops dropping compatible
-    compatibility incompatible backward backwards backported backport deprecate deprecated deprecations
+    compatibility incompatible backward backwards backported backport deprecate deprecated
+    deprecations
     deprecates breaking fixes fixed add added adds adding remove removed removes removing use
     uses using used need needs needed install installation installing via per until before
     after than see as were when if without by be been have has had not no
@@ -36,7 +37,7 @@ SPEAKING = frozenset(
     regression regressions thanks note: bugs docs documentation usage example examples
     roadmap todo plan planned supported-by""".split()
 )
-# Words that a heading under a real heading style may have all the same ("Changes made in").
+# Headings of licences name their own versions.
 LICENCE = re.compile(r"licen[cs]e|copyright|agreement|warrant|permission|©", re.IGNORECASE)
 
 # After the version (and date) they add nothing that would make a title.
@@ -53,10 +54,11 @@ TAIL = frozenset(
 JOINING = frozenset("in for of to the at on by and from a an with was is are since".split())
 
 _UNRELEASED = re.compile(
-    r"\b(?:unreleased|not (?:yet )?(?:been )?released|(?:un)?released? tba|tbd|tba|in (?:active )?development"
+    r"\b(?:unreleased|not (?:yet )?(?:been )?released|tbd|tba|in (?:active )?development"
     r"|under development|in progress|wip|work in progress|upcoming|to be (?:released|announced)"
-    r"|development version|planned|release date unknown|never released|non sorti|unveröffentlicht"
-    r"|nicht veröffentlicht|no publicado|\?\?\?\?)\b|[?x]{2,4}[-/.][?x]{2}(?!\w)",
+    r"|development version|planned|release date unknown|never released|non sorti"
+    r"|unveröffentlicht|nicht veröffentlicht|no publicado|\?\?\?\?)\b"
+    r"|[?x]{2,4}[-/.][?x]{2}(?!\w)",
     re.IGNORECASE,
 )
 _YANKED = re.compile(
