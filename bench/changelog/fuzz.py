@@ -3,9 +3,9 @@
     python -m bench.changelog.fuzz SECONDS [FOLDER] [--seed N]
 
 Texts are put together from pieces of headings, or taken from a corpus and mangled: bytes
-flipped, lines swapped, doubled, cut or joined with other texts'. Ends at the first exception, at a
-release that breaks the parser's promises, and at a text that takes too long for its length;
-the text is written to fuzz-failure.bin. Otherwise prints how many texts it tried.
+flipped, lines swapped, doubled, cut, or joined with those of others. Ends at the first
+exception, at a release that breaks the parser's promises, and at a text that takes too long
+for its length; the text is written to fuzz-failure.bin. Otherwise prints how many it tried.
 """
 
 from __future__ import annotations
