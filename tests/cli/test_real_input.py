@@ -86,7 +86,7 @@ def faults(counts: Mapping[str, int]) -> Scenario:
 def every_difference_is_named(cli: Cli, expected: dict[str, int]) -> dict[str, str]:
     """No number is wrong; whatever is missing stands in the report with a reason."""
     published, named = cli.stats(), cli.of_report()
-    assert all(expected[name] == number for name, number in published.items())
+    assert published == {name: expected[name] for name in published}
     missing = set(expected) - set(published)
     assert missing <= set(named)
     for entry in cli.report()["records"]:

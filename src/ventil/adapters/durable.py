@@ -42,8 +42,7 @@ APPLICATION_VERSION = "chunks-2"
 """Raised only when an old journal can no longer be replayed by new code."""
 
 _MOST_CHUNKS = 16
-_POLL_S = 0.1
-"""A look at the queue costs 1.5 ms of CPU, and takes up whatever there is room for."""
+_POLL_S = 0.05
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
@@ -67,6 +66,7 @@ class DbosQueue:
         self._at_once = 1
         self._retry_delay_s = 0.0
         self._workflow: Any = None
+        self._engine: Any = None
         self._run_id: str | None = None
         self._ended: dict[str, str] = {}
 
@@ -104,7 +104,7 @@ class DbosQueue:
         url = f"sqlite:///{self._path}"
         # The library's own migrations begin their transactions themselves.
         DBOS.migrate(url)
-        engine = sqlite_engine(url)
+        engine = self._engine = sqlite_engine(url)
         # A queue that is registered after the launch is noticed up to a second late.
         client = DBOSClient(system_database_engine=engine, application_name=_APPLICATION)
         try:
@@ -228,6 +228,8 @@ class DbosQueue:
                     DBOS.delete_workflows(ids)
                 DBOS.delete_queue(self._run_id)
         DBOS.destroy(destroy_registry=True)
+        if self._engine is not None:
+            self._engine.dispose()  # the library leaves an engine that it was given
 
 
 def _bundles(
