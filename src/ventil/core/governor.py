@@ -594,8 +594,8 @@ class Governor:
         if n is None:
             return
         cause = self._rejections.cause(n)
-        if cause is Cause.UNCLEAR:
-            return
+        if cause is Cause.UNCLEAR and self._limit.whole < 0.9 * n:
+            return  # else the limit has risen meanwhile: no trial any more
         self._trial_of = None
         self._limit.hold_down(1.0)
         if cause is Cause.OURS:

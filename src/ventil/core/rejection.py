@@ -5,7 +5,7 @@ one that answers 503 because its queue is full must. The two differ in where the
 fall: the first kind at every load alike, the second above some number in flight. So
 answers are counted in bins of in-flight (each a quarter wider than the one before, slowly
 forgotten), and when one is rejected, the bins from its own upwards are compared with those
-below. If chance would put so many of the rejections above less than once in 400 times,
+below. If chance would put so many of the rejections above less than once in 3,000 times,
 they are our doing. If there is not enough evidence below, it is fetched: the limit dips for
 a while (a *trial*), and that settles it either way.
 """
@@ -17,8 +17,8 @@ from math import log
 
 _FORGET = 0.998
 _RATIO = log(1.25)
-_BELIEF = 6.0  # -ln of the chance
-_DOUBT = 2.0
+_BELIEF = 8.0  # -ln of the chance
+_DOUBT = 3.5
 _FEWEST = 4.0  # rejections expected below, if load made no difference
 
 
