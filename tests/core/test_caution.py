@@ -74,7 +74,7 @@ def test_a_limit_that_fell_is_halved() -> None:
     second = banned.run(fallen, loose(case), state=first.state, start_s=DAY_S)
     assert second.bans == 1
     assert second.state.caution is not None
-    assert second.state.caution.limit == pytest.approx(20.0, abs=1.0)
+    assert second.state.caution.limit == pytest.approx(30.0, abs=1.0)
 
 
 def test_a_window_that_is_longer_is_found_by_halving() -> None:

@@ -34,6 +34,8 @@ EPOCH_S = 20_833 * 86_400.0
 
 SLOWEST, FASTEST = 0.3, 2.0
 SHORTEST_BAN_S, LONGEST_BAN_S = 900.0, 3600.0
+WAY = 0.1
+"""Part of the latency, and of its unevenness, that comes before a request is counted."""
 BULK = 128
 """Unscoped names in one request at most."""
 
@@ -150,7 +152,7 @@ def run(
             else:
                 left -= 1
             took_s = case.latency_s * math.exp(rng.gauss(0.0, 0.5))
-            push(t + took_s / 2, 0, answer)
+            push(t + WAY * took_s, 0, answer)
         t, _, kind, permit, status = heappop(heap)
         if t >= wake_s:
             wake_s = math.inf
@@ -160,7 +162,7 @@ def run(
             report = provider.report()
             if report.bans > bans:
                 bans, ban_ends_s, after_ban = report.bans, t + case.ban_s, 0
-            push(t + case.latency_s / 2, 1, permit, reply.status)
+            push(t + (1 - WAY) * case.latency_s, 1, permit, reply.status)
         elif kind == 1:
             assert permit is not None  # noqa: S101 - only wake-ups have none
             if status == 200:
