@@ -7,7 +7,7 @@ import sys
 
 from bench.processes import ROOT
 
-ALL = ("startup", "cost", "compare", "scale")
+ALL = ("startup", "cost", "parts", "compare", "scale")
 
 
 def main(arguments: list[str]) -> int:
