@@ -47,7 +47,10 @@ bluebird codemirror lerna hammerjs ractive knex
 CHANGELOG = re.compile(
     r"(?:^|/)(?:changelog|changes|change[-_]?log|history|news|release[-_ ]?notes|releases"
     r"|whatsnew|whats[-_]new|upgrade_log|releasenotes)"
-    r"(?:[-_.]?[0-9][0-9.]*)?(?:\.(?:md|markdown|rst|rest|txt|adoc|asciidoc|rdoc|textile))?$",
+    r"(?:[-_.]?[0-9][0-9.]*)?(?:\.(?:md|markdown|rst|rest|txt|adoc|asciidoc|rdoc|textile))?$"
+    # one file a release
+    r"|(?:^|/)(?:change\w*|history|news|release[-_ ]?\w*|what\w*new)/"
+    r"[^/]*\d\.\d[^/]*\.(?:md|rst|txt)$",
     re.IGNORECASE,
 )
 QUIET = re.compile(

@@ -148,7 +148,8 @@ def read(text: str, registry: list[str]) -> Reading:
         rows, [*(h[0] for h in rows[1:]), len(lines)], strict=True
     ):
         result.supported.add(version)
-        if version not in known or version in result.bodies:
+        # The title of a series ("4.2" over "4.2.0") has no words of its own.
+        if version not in known or len(result.bodies.get(version, "").split()) > 3:
             continue
         body = lines[number + 1 : after]
         if body and len(body[0].strip()) > 2 and not body[0].strip().strip(body[0].strip()[0]):
@@ -160,7 +161,8 @@ def read(text: str, registry: list[str]) -> Reading:
         if not dates:
             short = [line for line in body if line.strip()][:3]
             for line in short:
-                if len(line) < 100 and LABEL.match(line) and dates_in(line):
+                alone = NAMED.fullmatch(line.strip(" *_()"))
+                if len(line) < 100 and (LABEL.match(line) or alone) and dates_in(line):
                     dates = dates_in(line)
                     result.below.add(version)
                     break

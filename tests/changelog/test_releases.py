@@ -198,13 +198,15 @@ LICENCE = """\
 """
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/readme.rst", None])
+@pytest.mark.parametrize("name", ["README.md", "docs/readme.rst", "README-2.1.md", None])
 def test_a_readme_has_no_releases(name: str | None) -> None:
     """Versions in a README are no releases, under its own name or none."""
     assert parse(README, name) == []
 
 
-@pytest.mark.parametrize("name", ["LICENSE", "COPYING.txt", None])
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "COPYING.txt", "LICENSE_GPL.txt", "GPL-3.0.txt", None]
+)
 def test_a_licence_has_no_releases(name: str | None) -> None:
     """Numbered clauses and the licence's own version are no releases."""
     assert parse(LICENCE, name) == []

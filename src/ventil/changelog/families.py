@@ -156,7 +156,7 @@ def _weigh(page: Page, family: Family, alike: Alike, *, told: bool) -> None:
                 return
             if pure < 0.5 * len(members) and _coverage(alike, family) < 0.6:
                 return
-    if solid == 0 and _numbered(members):
+    if solid == 0 and pure == 0 and (not told or _numbered(members)):
         return
     family.weight = total
 

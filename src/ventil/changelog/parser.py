@@ -18,13 +18,12 @@ from ventil.changelog.versions import normalise, unripe
 from ventil.changelog.vote import choose
 
 _QUIET = re.compile(
-    r"(?:read[-_ ]?me|licen[cs]es?|copying|copyright|contributing|contributors|authors|notice"
-    r"|code[-_ ]of[-_ ]conduct|security|install|todo|patents)\b",
+    r"(?:^|[-_.])(?:read[-_ ]?me|licen[cs]es?|copying|copyright|contributing|contributors"
+    r"|authors|notice|code[-_ ]of[-_ ]conduct|security|install|todo|patents)(?![a-z])",
     re.IGNORECASE,
 )
-_NAMED = re.compile(
-    r"chang|history|news|release|what'?s[-_ ]?new|version|upgrad|\d\.\d", re.IGNORECASE
-)
+_CHANGES = re.compile(r"chang|history|news|release|what'?s[-_ ]?new", re.IGNORECASE)
+_LIKELY = re.compile(r"version|upgrad|\d\.\d", re.IGNORECASE)
 _COMMIT = re.compile(r"^commit [0-9a-f]{40}\b", re.M)
 _COMMITS = 5  # from which on a text is the log of a repository
 _SEPARATORS = " \t)]}>:,;-–—|*_/."
@@ -53,10 +52,11 @@ def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
         raise TypeError(f"text must be str or bytes, not {type(text).__name__}")
     if filename is not None and not isinstance(filename, str):
         raise TypeError(f"filename must be str or None, not {type(filename).__name__}")
-    name = re.split(r"[/\\]", filename)[-1] if filename else ""
-    named = bool(_NAMED.search(filename[-200:] if filename else ""))
-    if name and _QUIET.match(name) and not _NAMED.search(name):
+    *folders, name = re.split(r"[/\\]", (filename or "")[-300:])
+    if _QUIET.search(name) and not _CHANGES.search(name):
         return []
+    named = bool(_CHANGES.search("/".join([*folders[-1:], name])))
+    likely = named or bool(_LIKELY.search(name))
     if len(_COMMIT.findall(text, 0, 200_000)) >= _COMMITS:
         return []
     page = Page(text.removeprefix("\ufeff"))
@@ -64,7 +64,7 @@ def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
     if not found:
         return []
     headings = outline(page)
-    chosen = choose(page, found, headings, named=named)
+    chosen = choose(page, found, headings, named=named, likely=likely)
     return _releases(page, chosen, headings)
 
 

@@ -32,15 +32,15 @@ _LEGAL_PHRASES = 4
 
 
 def choose(
-    page: Page, found: list[Candidate], headings: list[Heading], *, named: bool
+    page: Page, found: list[Candidate], headings: list[Heading], *, named: bool, likely: bool
 ) -> list[Candidate]:
     """The candidates that are releases, in order.
 
-    `named` when the file's name says that it is a changelog.
+    `named` when the file's name says that it is a changelog, `likely` when it may be one.
     """
     if not found:
         return []
-    told = named or _says_changelog(page, headings)
+    told = likely or _says_changelog(page, headings)
     voting = families(page, found, told=told)
     if not voting:
         return []
