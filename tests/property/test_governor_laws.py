@@ -167,6 +167,21 @@ class GovernorLaws(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.governor is not None)
+    @rule(waits_s=st.lists(st.sampled_from([0.001, 0.01, 0.1]), min_size=1, max_size=4))
+    def kill(self, waits_s: list[float]) -> None:
+        """A process is killed within half a second of its last stored state."""
+        assert self.governor is not None
+        state = self.governor.state(self.now_s)
+        for wait_s in waits_s:
+            for _ in range(20):
+                if isinstance(self.one(99, 1, False), Wait):
+                    break
+            self.now_s += wait_s
+        self.open.clear()
+        self.done.clear()
+        self.governor = Governor(self.policy, self.now_s, seed=self.seed, state=state)
+
+    @precondition(lambda self: self.governor is not None)
     @rule()
     def walk(self) -> None:
         """Waking up when told to, with answers coming in, something is admitted at last."""
