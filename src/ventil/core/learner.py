@@ -25,6 +25,8 @@ BURST_S = 0.2
 LONGEST_LOOK_S = 120.0
 USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
 FORGET_S = 120.0
+IDLE_S = 10.0
+"""Nothing sent for so long is a pause, which says nothing about the quota."""
 
 
 class QuotaLearner:
@@ -39,6 +41,7 @@ class QuotaLearner:
         "_at_anchor",
         "_confident",
         "_last_look_s",
+        "_last_take_s",
         "_last_throttle_s",
         "_look_after_s",
         "_measured",
@@ -50,6 +53,7 @@ class QuotaLearner:
         "_started",
         "_steps",
         "_window",
+        "_working_since_s",
         "admitted",
         "rate",
         "resuming",
@@ -72,6 +76,8 @@ class QuotaLearner:
         self._look_after_s = FIRST_LOOK_S
         self._owed_s = 0.0  # when the next request is due
         self._started = False
+        self._last_take_s = 0.0
+        self._working_since_s = 0.0
         self._reset_s: float | None = None
         self._window: tuple[float, float] | None = None  # (limit, seconds)
 
@@ -192,6 +198,9 @@ class QuotaLearner:
     def take(self, now_s: float, weight: int) -> None:
         """`weight` is sent."""
         self.admitted += weight
+        if now_s - self._last_take_s > IDLE_S:
+            self._working_since_s = now_s
+        self._last_take_s = now_s
         rate = self.rate
         if rate is not None:
             late_s = max(0.25 / rate, BURST_S)
@@ -203,7 +212,8 @@ class QuotaLearner:
         if rate is None or self.resuming:
             return
         quiet_s = now_s - self._last_throttle_s
-        if throughput < 0.25 * rate and quiet_s > FORGET_S:
+        working_s = now_s - self._working_since_s
+        if throughput < 0.25 * rate and min(quiet_s, working_s) > FORGET_S:
             self.rate = None
             self._confident = False
             self._samples = 0.0
