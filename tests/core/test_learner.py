@@ -115,6 +115,18 @@ def test_the_wait_for_a_learned_quota_says_so() -> None:
     assert waited_s[Reason.LEARNED_QUOTA] > 30.0
 
 
+def test_the_condition_tells_what_was_learned() -> None:
+    """Rate, answer time without a queue and queue, in numbers, for a person."""
+    _passed, _throttled, governor = drive(Bucket(20.0, 20.0), 120.0)
+    condition = governor.condition(120.0)
+    assert condition.learned_rate == pytest.approx(20.0, rel=0.15)
+    assert condition.throughput == pytest.approx(20.0, rel=0.2)
+    assert condition.base_s == pytest.approx(0.05, rel=0.1)
+    assert condition.queue is not None
+    assert condition.queue < 3
+    assert "learned quota of" in condition.words
+
+
 def test_both_ends_of_a_measurement_are_resumes() -> None:
     """From resume to resume; the burst before the first throttle does not count."""
     learner = QuotaLearner()

@@ -738,6 +738,8 @@ class Governor:
             words = f"one request checks whether it is over: {gate.why}"
         else:
             words = f"{len(self._open)} in flight of at most {self._limit.whole}"
+            if self._learner.rate is not None:
+                words += f", learned quota of {self._learner.rate:.3g}/s"
         half = breaker.is_open and breaker.probes_out > 0
         return Condition(
             words=words,
@@ -749,6 +751,13 @@ class Governor:
             sent=self._count,
             verdicts={str(verdict): n for verdict, n in self._verdicts.items()},
             waited_s=dict(self._waited),
+            throughput=self._throughput(now_s) or None,
+            learned_rate=self._learner.rate,
+            base_s=self._limit.base_s,
+            queue=None if self._limit.base_s is None else self._limit.queue,
+            ceiling=int(self._limit.ceiling)
+            if self._limit.ceiling < self.policy.max_in_flight
+            else None,
         )
 
     def state(self, now_s: float, *, final: bool = False) -> GovernorState:

@@ -75,7 +75,10 @@ class Condition:
 
     `words` is one line. `limit` is the present limit on requests in flight. Times are
     seconds since the epoch, None when there is no such thing now. `waited_s` sums the time
-    that requests stood waiting, by reason.
+    that requests stood waiting, by reason. The last five are what was learned so far:
+    answers per second, the learned quota in requests per second, the lower quartile of the
+    answer time without a queue, our requests estimated to wait in the provider's queue, and
+    the ceiling that rejections have set. None: not known, or not adaptive.
     """
 
     words: str
@@ -87,3 +90,8 @@ class Condition:
     sent: int
     verdicts: Mapping[str, int]
     waited_s: Mapping[Reason, float] = field(default_factory=dict)
+    throughput: float | None = None
+    learned_rate: float | None = None
+    base_s: float | None = None
+    queue: float | None = None
+    ceiling: int | None = None
