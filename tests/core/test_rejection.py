@@ -23,7 +23,6 @@ def test_errors_that_do_not_depend_on_load_are_chance(share: float) -> None:
         else:
             rejections.answered(in_flight)
     assert blamed <= 20
-    assert rejections.acquitted(40)
 
 
 def test_rejections_above_a_number_in_flight_are_ours() -> None:
@@ -50,7 +49,7 @@ def test_too_little_evidence_is_unclear() -> None:
 def test_what_was_sent_before_the_change_is_answered_for() -> None:
     """One reaction to one burst."""
     rejections = Rejections()
-    rejections.changed(10.0)
+    rejections.changed(10.0, 50)
     assert rejections.rejected(50, 9.0) is Cause.CHANCE
 
 

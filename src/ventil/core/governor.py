@@ -586,7 +586,7 @@ class Governor:
         if self._blamed is None or now_s - self._blamed[1] > 60.0:
             self._blamed = (n, now_s, it.limit, it.ceiling, it.startup)
         it.lower(now_s, limit, ceiling)
-        self._rejections.changed(now_s)
+        self._rejections.changed(now_s, n)
 
     def _try(self, now_s: float) -> None:
         """A trial at a lower limit: are there fewer rejections? End it once that is clear."""

@@ -33,10 +33,11 @@ class Cause(Enum):
 class Rejections:
     """Mutable; told of every answer and every overload while the breaker is closed."""
 
-    __slots__ = ("_bins", "last_change_s")
+    __slots__ = ("_bins", "_case", "last_change_s")
 
     def __init__(self) -> None:
         self._bins: dict[int, list[float]] = {}  # bin -> [rejected, total]
+        self._case = (0.0, 0.0)  # what the latest lowering was for
         self.last_change_s = -1e18
 
     def answered(self, in_flight: int) -> None:
@@ -61,7 +62,8 @@ class Rejections:
 
     def cause(self, in_flight: int) -> Cause:
         """What the rejections at this load and above seem to be."""
-        evidence, expected, bad = self._evidence(in_flight)
+        bad, all_, low_bad, low_all = self._sums(in_flight)
+        evidence, expected = _evidence(bad, all_, low_bad, low_all)
         if bad < 1.5:
             return Cause.CHANCE
         if evidence > _BELIEF:
@@ -72,12 +74,28 @@ class Rejections:
 
     def acquitted(self, in_flight: int) -> bool:
         """Whether rejections once taken as our doing at this load go on below it as well."""
-        evidence, expected, _bad = self._evidence(in_flight)
+        _, _, low_bad, low_all = self._sums(in_flight)
+        high_bad, high_all = self._case
+        evidence, expected = _evidence(high_bad, high_all, low_bad, low_all)
         return evidence < _DOUBT and expected >= _FEWEST
 
-    def _evidence(self, in_flight: int) -> tuple[float, float, float]:
-        """(-ln chance, rejections expected below, rejections at this load and above)."""
-        own = int(log(max(1, in_flight)) / _RATIO)
+    def changed(self, now_s: float, in_flight: int) -> None:
+        """The limit was lowered for it: what was sent before is answered for.
+
+        What was seen from this load upwards is closed as a case, and remembered as a single
+        rejection. Next time it takes new evidence: a provider that was slow for a while
+        must not be held to it for ever.
+        """
+        self.last_change_s = now_s
+        high_bad, high_all, _, _ = self._sums(in_flight)
+        self._case = (high_bad, high_all)
+        own = _bin(in_flight)
+        self._bins = {at: pair for at, pair in self._bins.items() if at < own}
+        self._bins[own] = [1.0, 1.0]
+
+    def _sums(self, in_flight: int) -> tuple[float, float, float, float]:
+        """(rejected, all) at this load and above, (rejected, all) below."""
+        own = _bin(in_flight)
         high_bad = high_all = low_bad = low_all = 0.0
         for at, (bad, total) in self._bins.items():
             if at < own:
@@ -86,18 +104,25 @@ class Rejections:
             else:
                 high_bad += bad
                 high_all += total
-        if high_bad <= 0:
-            return 0.0, 0.0, 0.0
-        share = high_all / (high_all + low_all)
-        above = high_bad / (high_bad + low_bad)
-        evidence = 0.0
-        if above > share:
-            evidence = (high_bad + low_bad) * _divergence(above, share)
-        return evidence, high_bad / high_all * low_all, high_bad
+        return high_bad, high_all, low_bad, low_all
 
-    def changed(self, now_s: float) -> None:
-        """The limit was lowered for it: what was sent before is answered for."""
-        self.last_change_s = now_s
+
+def _bin(in_flight: int) -> int:
+    return int(log(max(1, in_flight)) / _RATIO)
+
+
+def _evidence(
+    high_bad: float, high_all: float, low_bad: float, low_all: float
+) -> tuple[float, float]:
+    """(-ln of the chance, rejections expected below if load made no difference)."""
+    if high_bad <= 0:
+        return 0.0, 0.0
+    share = high_all / (high_all + low_all)
+    above = high_bad / (high_bad + low_bad)
+    evidence = 0.0
+    if above > share:
+        evidence = (high_bad + low_bad) * _divergence(above, share)
+    return evidence, high_bad / high_all * low_all
 
 
 def _divergence(p: float, q: float) -> float:
