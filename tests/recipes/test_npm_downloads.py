@@ -461,7 +461,28 @@ def test_a_404_that_names_the_package_is_believed_at_once() -> None:
     assert (only(driven).status, len(driven.requests)) == (Status.UNKNOWN, 2)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 530])
+def test_a_name_that_breaks_the_provider_costs_only_itself() -> None:
+    """A 500 that comes again may be about one of the names, so the batch is cut up."""
+
+    def answer(request: Request) -> Reply:
+        broken = "c" in asked(request)
+        return Response(500, HTML, b"<html>Oops</html>") if broken else api(request)
+
+    driven = run(["a", "b", "c", "d"], answer)
+    statuses = {key: sample.status for key, sample in driven.by_key.items()}
+    assert statuses.pop("c") is Status.FAILED
+    assert set(statuses.values()) == {Status.OK}
+    assert driven.by_key["c"].detail == "500 from the provider"
+
+
+def test_a_provider_that_breaks_over_everything_is_not_asked_about_each_name() -> None:
+    """After eight in a row the rest of the batch is left for later."""
+    driven = run([f"n{number}" for number in range(100)], Response(500, HTML, b""))
+    assert len(driven.requests) <= 8
+    assert {s.status for s in driven.samples} == {Status.FAILED}
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 520, 530])
 def test_a_5xx_fails_its_records(status: int) -> None:
     """When the engine has given up on it."""
     driven = run(["a", "b"], Response(status, HTML, b"<html>Bad Gateway</html>"))
@@ -753,7 +774,7 @@ def test_a_week_of_zeros_is_looked_at_again_the_first_time() -> None:
         return ok(past("a", [50] * 7 + [0] * 7))
 
     driven = run(["a"], answer)
-    assert driven.targets[1] == "/downloads/range/2026-11-07:2026-11-20/a"
+    assert driven.targets[1] == "/downloads/range/2026-10-17:2026-11-20/a"
     assert only(driven).status is Status.SUSPECT
     assert "a usual day before had 50" in only(driven).detail
 

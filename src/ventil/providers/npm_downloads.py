@@ -77,6 +77,9 @@ CLEARLY_USED = 50
 PAST_DAYS = 8
 """Days looked back over for a doubtful zero: its first and one of each weekday before."""
 
+LONG_PAST_DAYS = 28
+"""Days looked back over before a longer period of zeros; some of them may be holes too."""
+
 CANARY_AFTER = 3
 GIVE_UP_AFTER = 8
 
@@ -218,7 +221,8 @@ def fetch(keys: Sequence[str], period: Period, good: Mapping[str, Good]) -> Fetc
 
         if done:
             yield Known(done)
-        past = Interval(zero.start - dt.timedelta(days=PAST_DAYS - 1), zero.end)
+        back = PAST_DAYS - 1 if zero.days == 1 else LONG_PAST_DAYS
+        past = Interval(zero.start - dt.timedelta(days=back), zero.end)
         done = list((yield from _ask("range", str(past), list(held), second_look, bulk=True)))
     return done
 
@@ -238,14 +242,14 @@ def _ask(
     """
     done: list[Sample] = []
     pieces = deque(batches(keys) if bulk else ((key,) for key in keys))
-    refusals = 0  # in a row
+    refusals, last = 0, ""  # in a row
     while pieces:
         piece = pieces.popleft()
         answer: dict[str, Any] | Trouble
         if refusals >= GIVE_UP_AFTER:
             answer = Trouble(
                 Why.DENIED,
-                f"not asked: the provider refused {refusals} requests in a row (403)",
+                f"not asked: the provider refused {refusals} requests in a row ({last})",
             )
         else:
             if refusals >= CANARY_AFTER and len(piece) > 1:
@@ -259,7 +263,9 @@ def _ask(
                 raise TypeError("a request is answered by a reply, not by None")
             answer = replies.read(reply, piece)
             if isinstance(answer, Trouble):
-                refusals = refusals + 1 if answer.why is Why.REFUSED else 0
+                refused = answer.why is Why.REFUSED or answer.why is Why.BROKE
+                refusals = refusals + 1 if refused else 0
+                last = "403" if answer.why is Why.REFUSED else "500"
                 if len(piece) > 1 and answer.why in _CUT[form]:
                     pieces.extend(_cut(piece, answer.why))
                     continue
@@ -274,7 +280,7 @@ def _ask(
 
 
 _MISSING = Trouble(Why.GARBLED, "missing from the provider's answer")
-_ABOUT_NAMES = {Why.REFUSED, Why.TOO_LONG, Why.SCOPED_IN_BULK, Why.BAD_REQUEST}
+_ABOUT_NAMES = {Why.REFUSED, Why.BROKE, Why.TOO_LONG, Why.SCOPED_IN_BULK, Why.BAD_REQUEST}
 _CUT = {"range": frozenset(_ABOUT_NAMES), "point": frozenset({*_ABOUT_NAMES, Why.NOT_FOUND})}
 """Troubles that may be about one name in a batch, or about its size.
 
@@ -354,17 +360,25 @@ def _may_be_unsettled(zero: Interval, today: dt.date) -> bool:
     return (today - zero.end).days <= UNSETTLED_DAYS
 
 
+_NEVER_SERVED = frozenset({Why.NOT_SERVED, Why.NOT_FOUND, Why.DENIED, Why.BAD_REQUEST})
+
+
 def _past_doubt(entry: Any, key: str, zero: Interval) -> str | None:
     """Why a zero over *zero* is not to be believed in view of the days before; None if it is.
 
     The median day counts: holes pull an average down, and a release's burst of mirrors
-    pushes it up. When the past cannot be read, the zero of one day stays in doubt; several
-    days in a row seldom fail to settle.
+    pushes it up. When the past cannot be read, the zero stays in doubt; but where days are
+    not served at all, several zeros in a row are believed: they seldom fail to settle.
     """
+    if isinstance(entry, Trouble) and zero.days > 1 and entry.why in _NEVER_SERVED:
+        return None
+    if not isinstance(entry, Trouble) and zero.days > 1:
+        total = replies.count_of(entry, key)
+        if not isinstance(total, str) and not total.days:  # a sum, from a stand-in
+            usual = total.value // max(1, total.interval.days - zero.days)
+            return _usual_doubt(usual)
     counts = entry.detail if isinstance(entry, Trouble) else replies.days_of(entry, key)
     if isinstance(counts, str):
-        if zero.days > 1:
-            return None
         return f"zero, and the days before could not be read ({counts})"
     before = [count for past, count in counts.items() if past < str(zero.start)]
     if not before:
@@ -373,7 +387,10 @@ def _past_doubt(entry: Any, key: str, zero: Interval) -> str | None:
         return "zero, and the days before could not be read (none in the answer)"
     if any(count for day, count in counts.items() if day >= str(zero.start)):
         return "zero, but the same days asked again were not: not settled yet"
-    usual = median_low(before)
+    return _usual_doubt(median_low(before))
+
+
+def _usual_doubt(usual: int) -> str | None:
     if usual >= CLEARLY_NOT_ZERO:
         return f"zero, but a usual day before had {usual}: not settled yet"
     return None

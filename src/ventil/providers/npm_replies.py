@@ -39,7 +39,8 @@ class Why(Enum):
     NOT_FOUND = auto()  # a 404 with JSON: no such package, when one was asked about
     NOT_SERVED = auto()  # a 404 that is not npm's, a 405: this form of asking is not there
     DENIED = auto()  # any other definitive 4xx
-    UNWELL = auto()  # 5xx, no whole answer: about the provider
+    BROKE = auto()  # a 500: the provider broke, perhaps over one of the names
+    UNWELL = auto()  # another 5xx, no whole answer: about the provider
     GARBLED = auto()  # an answer that is none: HTML, cut off, another shape
 
 
@@ -92,7 +93,8 @@ def trouble_of(reply: Reply) -> Trouble | None:
     if status == 403:
         return Trouble(Why.REFUSED, "refused by the provider (403)")
     if verdict is Verdict.OVERLOADED:
-        return Trouble(Why.UNWELL, f"{status} from the provider")
+        why = Why.BROKE if status == 500 else Why.UNWELL
+        return Trouble(why, f"{status} from the provider")
     if status in (414, 431) or (status == 400 and b"Cookie Too Large" in body[:_SCAN_BYTES]):
         return Trouble(Why.TOO_LONG, f"the URL is too long for the provider ({status})")
     said = _error_text(_decode(body))
