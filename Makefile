@@ -31,7 +31,7 @@ bench: $(VENV)/.dev ## measure; see bench/
 	$(BIN)/python -m bench
 
 lab: $(VENV)/.dev ## measure the governor against simulated providers
-	$(BIN)/python -m ventil.sim.lab
+	$(BIN)/python -m ventil.sim.lab --docs docs/lab --jobs 2
 
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
