@@ -126,7 +126,7 @@ def read(text: str, registry: list[str]) -> Reading:
     for number, line in enumerate(lines):
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        if fenced or len(line) > 200 or not any(c.isdigit() for c in line):
+        if fenced or len(line) > 400 or not any(c.isdigit() for c in line):
             continue
         style = _style(lines, number)
         if not style:

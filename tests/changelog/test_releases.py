@@ -124,6 +124,19 @@ def test_sections_on_the_level_of_releases_belong_to_them() -> None:
     ]
 
 
+def test_sections_above_the_level_of_releases_belong_to_them_too() -> None:
+    """Where sections stand higher than releases, no level says anything."""
+    text = (
+        "### 1.1\n- a\n## Features\n- b\n## Fix for kettles\n- c\n"
+        "### 1.0\n- a\n## Bugfixes\n- d\n### 0.9\n- e\n"
+    )
+    assert [r.body for r in parse(text, "CHANGELOG.md")] == [
+        "- a\n## Features\n- b\n## Fix for kettles\n- c",
+        "- a\n## Bugfixes\n- d",
+        "- e",
+    ]
+
+
 def test_names_of_packages() -> None:
     """A name in the heading is told apart from the version."""
     text = (

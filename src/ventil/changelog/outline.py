@@ -98,14 +98,9 @@ def is_section(heading: Heading) -> bool:
     return kind_of(heading.text) is not None
 
 
-def ends_release(heading: Heading, own: Heading) -> bool:
-    """Whether the heading, unless it names changes, ends the release under heading `own`.
-
-    A higher one must name changes clearly to belong to the release all the same.
-    """
-    if heading.kind != own.kind or heading.rank > own.rank:
-        return False
-    return heading.rank == own.rank or kind_of(heading.text) in {None, "internal"}
+def names_changes(heading: Heading) -> bool:
+    """Whether the heading clearly names a kind of changes, thanks and the like left out."""
+    return kind_of(heading.text) not in {None, "internal"}
 
 
 def papers(headings: list[Heading]) -> int:

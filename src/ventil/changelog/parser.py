@@ -10,7 +10,7 @@ from ventil.changelog.dates import find_dates
 from ventil.changelog.decoding import decode
 from ventil.changelog.headings import PURE, Candidate, candidates
 from ventil.changelog.model import Release
-from ventil.changelog.outline import Heading, ends_release, is_section, outline
+from ventil.changelog.outline import Heading, is_section, names_changes, outline
 from ventil.changelog.page import Page
 from ventil.changelog.release_dates import dates_of, resolved
 from ventil.changelog.shapes import with_anchors
@@ -113,33 +113,37 @@ def _releases(page: Page, chosen: list[Candidate], headings: list[Heading]) -> l
 
 
 def _ends(page: Page, chosen: list[Candidate], headings: list[Heading]) -> list[int]:
-    """For each release the line after its last."""
+    """For each release the line after its last.
+
+    That is where the next begins, or another heading as high as its own that names no kind
+    of changes. Files whose levels mean nothing, having sections as high as releases or
+    higher, are told by the number of such headings; there only releases end releases.
+    """
     starts = [with_anchors(page, c.shape.first) for c in chosen]
     ends = [*starts[1:], len(page.lines)]
     by_line = {h.number: h for h in headings}
     numbers = {c.number for c in chosen}
-    stops: list[tuple[int, Heading]] = []
-    same = 0
-    at = 0
     others = [h for h in headings if h.number not in numbers]
+    stops: list[tuple[int, Heading, bool]] = []
+    level = lofty = at = 0
     for index, candidate in enumerate(chosen):
         own = by_line.get(candidate.number)
         while at < len(others) and others[at].number <= candidate.number:
             at += 1
-        if own is None:
-            continue
-        look = at
-        while look < len(others) and others[look].number < ends[index]:
-            other = others[look]
-            if ends_release(other, own) and not (other.rank == own.rank and is_section(other)):
-                stops.append((index, other))
-                same += other.rank == own.rank
-            look += 1
-        at = look
-    sloppy = same > 0.3 * len(chosen) + 1
-    for index, other in reversed(stops):
-        own = by_line[chosen[index].number]
-        if other.rank < own.rank or not sloppy:
+        while at < len(others) and others[at].number < ends[index]:
+            other = others[at]
+            at += 1
+            if own is None or other.kind != own.kind or other.rank > own.rank:
+                continue
+            higher = other.rank < own.rank
+            section = is_section(other)
+            level += not higher and not section
+            lofty += higher and section
+            if not section or (higher and not names_changes(other)):
+                stops.append((index, other, higher))
+    level_matters = level <= 0.3 * len(chosen) + 1
+    for index, other, higher in reversed(stops):
+        if lofty < 2 if higher else level_matters:
             ends[index] = max(with_anchors(page, other.first), chosen[index].shape.body)
     return [max(end, c.shape.body) for end, c in zip(ends, chosen, strict=True)]
 
