@@ -13,7 +13,8 @@ than five minutes is taken for one of a shorter window (`window_for`): a second,
 
 *When that cannot be.* More was let through in an earlier window, or a lesson was already
 being kept: then the limit fell, or its window is longer. Half of what was let through, or
-half of that lesson, is the new one. Where the pause is short enough for it, the quota learner takes over instead.
+half of that lesson, is the new one. Where the pause is short enough for it, the quota
+learner takes over instead.
 
 *When it says nothing.* Nothing was let through before the ban: then it was somebody else's
 doing, or an earlier run's, and teaches nothing.
