@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wiring": PURE
     | {"adapters", "changelog", "config", "engine", "ports", "providers", "publish", "sources"}
     | {"crashpoint", "sim"},
-    "cli": PURE | {"ports", "sim", "sources", "wiring"},
+    "cli": PURE | {"changelog", "ports", "sim", "sources", "wiring"},
     "web": PURE | {"ports", "sources", "wiring"},
     "__init__": set(),
     "__main__": {"cli"},
