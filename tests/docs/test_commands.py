@@ -12,9 +12,10 @@ import pytest
 from ventil.cli.main import app
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = set(
-    ["changelog", "demo", "doctor", "failures", "plan", "providers", "runs", "sim", "stats"]
-)
+COMMANDS = {
+    *("changelog", "demo", "doctor", "failures", "plan"),
+    *("providers", "runs", "sim", "stats"),
+}
 
 
 def test_the_page_is_current() -> None:
@@ -30,13 +31,13 @@ def test_the_page_is_current() -> None:
 
 
 def test_every_command_is_on_the_page_with_an_example() -> None:
-    """A command without an example in its help is not finished."""
+    """A command without an example is not finished; a group has those of its commands."""
     text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     sections = re.split(r"^#{2,3} (?=ventil )", text, flags=re.M)[1:]
     assert {s.split()[1] for s in sections} == COMMANDS
     for section in sections:
         title = section.splitlines()[0]
-        if "**Commands**" not in section:  # a group has its commands instead
+        if title.split()[1:] not in [["changelog"], ["runs"], ["failures"], ["providers"]]:
             assert "Example: ventil" in section, title
 
 
