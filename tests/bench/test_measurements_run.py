@@ -17,14 +17,16 @@ ROOT = Path(__file__).resolve().parents[2]
 def quick(name: str, output: Path) -> dict[str, Any]:
     """What a measurement's command finds with --quick."""
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-    subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", "--quick", "--output", str(output)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
-        check=True,
         capture_output=True,
+        text=True,
         timeout=120,
+        check=False,
     )
+    assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     return dict(json.loads(output.read_text()))
 
 
