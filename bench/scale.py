@@ -30,7 +30,7 @@ MOST_PEAK_MB = 200
 MOST_GROWTH = 1.15
 
 
-def measure_size(records: int) -> dict[str, Any]:
+def measure_size(records: int, *, quick: bool) -> dict[str, Any]:
     """One catalogue, from nothing to its stats.json."""
     packages, source = catalogues.popular(records)
     with tempfile.TemporaryDirectory() as place:
@@ -51,7 +51,9 @@ def measure_size(records: int) -> dict[str, Any]:
                 folder,
             )
             seen = sim.report()
-        assert cost.peak_bytes > smallest_peak(), "the measuring process is the larger one"
+        # A process begins with the peak of the one that started it. --quick is started from
+        # a large one, the test suite, and claims nothing about memory.
+        assert quick or cost.peak_bytes > smallest_peak(), "the measuring process is larger"
         published = json.loads(output.read_text())["packages"].values()
         assert sum(e["downloads"]["npm"] for e in published) == total, "other numbers"
         size = sum(f.stat().st_size for f in state.iterdir() if f.is_file())
@@ -80,7 +82,7 @@ def measure(quick: bool) -> dict[str, Any]:
     """Every size, the smallest first."""
     found = []
     for records in QUICK if quick else SIZES:
-        found.append(measure_size(records))
+        found.append(measure_size(records, quick=quick))
     table(
         f"{found[0]['names']}, at most {CONCURRENCY} in flight",
         (
