@@ -67,7 +67,7 @@ def test_refresh_is_taken_up_again(bench: OpenBench) -> None:
     assert job.run(*STATS).code == 0
     mark = job.sim.mark()
     again = (*STATS, "--refresh")
-    for point in ("ledger.after:12", "attempt.after:2", "ledger.before:4"):
+    for point in ("ledger.after:3", "attempt.after:2", "ledger.before:1"):
         assert job.kill_at(point, *again).code == -9
     ended = job.run(*again)
     assert ended.code == 0, ended.said
