@@ -62,15 +62,16 @@ class Simulator:
             return dict(json.load(answer))
 
     def mark(self) -> int:
-        """Where the log ends now."""
-        return self.log.stat().st_size
+        """Where the log's last whole line ends now."""
+        return self.log.read_bytes().rfind(b"\n") + 1
 
     def asked(self, since: int = 0, until: int | None = None) -> list[dict[str, Any]]:
         """The requests of a part of the log."""
         with self.log.open("rb") as file:
             file.seek(since)
             data = file.read(-1 if until is None else until - since)
-        events = [json.loads(line) for line in data.splitlines()]
+        whole = data[: data.rfind(b"\n") + 1]  # the last line may be under way
+        events = [json.loads(line) for line in whole.splitlines()]
         return [event for event in events if event["event"] == "asked"]
 
     def names(self, since: int = 0) -> Counter[str]:
