@@ -1,0 +1,35 @@
+"""Where is the changelog of a package? A search that asks little and says what it did. Pure."""
+
+from ventil.changelog.finder.model import (
+    ECOSYSTEMS,
+    Ask,
+    Finding,
+    HostRelease,
+    How,
+    Manners,
+    Package,
+    Place,
+    Remembered,
+    RepositoryQuery,
+    Result,
+    Status,
+    Step,
+    Unpack,
+)
+
+__all__ = [
+    "ECOSYSTEMS",
+    "Ask",
+    "Finding",
+    "HostRelease",
+    "How",
+    "Manners",
+    "Package",
+    "Place",
+    "Remembered",
+    "RepositoryQuery",
+    "Result",
+    "Status",
+    "Step",
+    "Unpack",
+]
