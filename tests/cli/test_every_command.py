@@ -639,7 +639,7 @@ def test_an_unforeseen_error_is_one_line(cli: Cli, world: Sim) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("nobody thought of that")
 
-    cli.patch.setattr("ventil.wiring.Workshop.job", broken)
+    cli.patch.setattr("ventil.wiring.stats.job_of", broken)
     ended = cli("plan", "names.txt")
     assert ended.code == 1
     assert "internal error: ZeroDivisionError: nobody thought of that" in ended.err

@@ -18,6 +18,7 @@ from ventil.errors import OutputError
 from ventil.ports import Reporter
 from ventil.sim.npm import NpmSim
 from ventil.wiring import Asked, Result, Workshop
+from ventil.wiring import stats as job
 
 _DAY_S = 86_400.0
 _STATE = "state"
@@ -98,4 +99,4 @@ async def _day(place: Path, url: str, reporter: Reporter, *, ahead_s: float) -> 
         tolerate=0.10,
         max_wait_s=60.0,
     )
-    return await workshop.stats(asked, workshop.read(asked), reporter)
+    return await job.run(workshop, asked, job.read(asked), reporter)

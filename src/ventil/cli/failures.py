@@ -100,13 +100,15 @@ def replay(
 
     Example: ventil failures replay last
     """
+    from ventil.wiring import resume as go_on
+
     workshop = open_workshop(database, config)
     max_wait_s = duration("--max-wait", max_wait)
     run_id = resolve(workshop, run)
     keys = _keys_of(run_id, key, database, config)
     reporter = reporter_for(quiet=quiet)
     return finish(
-        lambda: workshop.replay(run_id, keys, reporter, max_wait_s=max_wait_s),
+        lambda: go_on(workshop, run_id, reporter, max_wait_s=max_wait_s, replay=keys),
         workshop,
         reporter,
         as_json=json,

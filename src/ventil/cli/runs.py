@@ -185,12 +185,14 @@ def resume(
 
     Example: ventil runs resume last
     """
+    from ventil.wiring import resume as go_on
+
     workshop = open_workshop(database, config)
     max_wait_s = duration("--max-wait", max_wait)
     run_id = resolve(workshop, run)
     reporter = reporter_for(quiet=quiet)
     return finish(
-        lambda: workshop.resume(run_id, reporter, max_wait_s=max_wait_s),
+        lambda: go_on(workshop, run_id, reporter, max_wait_s=max_wait_s),
         workshop,
         reporter,
         as_json=json,

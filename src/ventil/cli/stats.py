@@ -85,12 +85,14 @@ def stats(
 
     Example: ventil stats catalog.json -o stats.json --period last-week --tolerate 5%
     """
+    from ventil.wiring import stats as job
+
     workshop, asked, records = _read(
         catalogue, output, period, tolerate, max_wait, refresh, database, config, quiet
     )
     reporter = reporter_for(quiet=quiet)
     return finish(
-        lambda: workshop.stats(asked, records, reporter), workshop, reporter, as_json=json
+        lambda: job.run(workshop, asked, records, reporter), workshop, reporter, as_json=json
     )
 
 
@@ -111,11 +113,13 @@ def plan(
 
     Example: ventil plan catalog.json
     """
+    from ventil.wiring import stats as stats_job
+
     workshop, asked, records = _read(
         catalogue, output, period, tolerate, max_wait, refresh, database, config, quiet
     )
-    job = workshop.job(asked, records)
-    made, took, held = workshop.plan(job, asked.provider)
+    job = stats_job.job_of(workshop, asked, records)
+    made, took, held = stats_job.plan(workshop, job, asked.provider)
     settings = workshop.settings.provider(asked.provider)
     if json:
         print_json(
@@ -176,6 +180,7 @@ def _read(
     quiet: bool,
 ) -> tuple[Workshop, Asked, Catalogue]:
     from ventil.wiring import Asked, Workshop
+    from ventil.wiring import stats as job
 
     workshop = Workshop.load({"database_url": database}, config_file=config)
     name, data = _bytes_of(catalogue)
@@ -188,7 +193,7 @@ def _read(
         max_wait_s=duration("--max-wait", max_wait),
         refresh=refresh,
     )
-    records = workshop.read(asked)
+    records = job.read(asked)
     if not quiet:
         _tell_problems(records)
     return workshop, asked, records
@@ -276,11 +281,10 @@ async def _with_signals(work: Callable[[], Awaitable[Result]], workshop: Worksho
     def interrupt(number: signal.Signals) -> None:
         nonlocal received
         received = number
-        stop = getattr(workshop, "stop", None)
-        if stop is None:
+        if workshop.stop is None:
             task.cancel()
             return
-        stop(
+        workshop.stop(
             Interrupted(
                 f"interrupted by {number.name}; all answers so far are kept",
                 signal=number,

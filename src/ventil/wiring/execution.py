@@ -1,0 +1,176 @@
+"""Executes a run: opens what it needs, ends it in order, publishes and closes it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import gc
+
+from ventil import providers
+from ventil.adapters.lock import StateLock
+from ventil.adapters.sql import SqlStore
+from ventil.core.period import Period
+from ventil.crashpoint import crashpoint
+from ventil.engine.gate import Patience
+from ventil.engine.prepare import Job, prepare
+from ventil.engine.run import Limits, Outside, Runner
+from ventil.errors import Busy, Cancelled, Interrupted, Stopped, VentilError
+from ventil.ports import Reporter, Run, RunState
+from ventil.wiring.asked import Result
+from ventil.wiring.kind import Kind
+from ventil.wiring.runs import ask_again, provider_of
+from ventil.wiring.workshop import Workshop, user_agent
+
+KEEP_RUNS = 50
+"""Finished runs that are kept for `ventil runs`; their samples have their own age limit."""
+
+
+async def run_job(
+    workshop: Workshop, kind: Kind, job: Job, reporter: Reporter, *, max_wait_s: float
+) -> Result:
+    """Resume the job's run or plan a new one, and execute it."""
+    lock = await locked(workshop, job.name, max_wait_s, reporter)
+    try:
+        store = workshop.store()
+        try:
+            now_s = workshop.clock.now_s()
+            run, resumed = prepare(job, store, kind.provider, now_s)
+            if resumed:
+                ask_again(kind.provider, run, store, now_s)
+            return await execute(
+                workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=resumed
+            )
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
+async def locked(
+    workshop: Workshop, words: str, max_wait_s: float, reporter: Reporter
+) -> StateLock:
+    """The state folder's lock; waits for another process up to *max_wait_s*."""
+    lock = workshop.lock()
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + max_wait_s
+    told = False
+    while not lock.acquire(words):
+        holder = lock.holder() or "another process"
+        if loop.time() >= deadline_s:
+            raise Busy(
+                f"{workshop.settings.state_dir} is in use by {holder}",
+                hint="give the same command again when it is done, or use another folder "
+                "with --database",
+            )
+        if not told:
+            reporter.note(f"waiting for {holder}, which uses {workshop.settings.state_dir}")
+            told = True
+        await asyncio.sleep(0.2)
+    return lock
+
+
+async def execute(
+    workshop: Workshop,
+    kind: Kind,
+    run: Run,
+    store: SqlStore,
+    reporter: Reporter,
+    *,
+    max_wait_s: float,
+    resumed: bool,
+) -> Result:
+    """Fetch what is left of *run*, publish, close it. Errors become the result's."""
+    from ventil.adapters.durable import DbosQueue
+    from ventil.adapters.http import HttpTransport
+
+    # What the libraries made at import lives as long as the process: the collector
+    # need not look at it again and again while requests come and go.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+    name = provider_of(run)
+    provider = providers.get(name)
+    settings = workshop.settings.provider(name)
+    governor, trouble = workshop.governor(name, store)
+    if trouble:
+        reporter.note(trouble)
+    if provider.profile.wants_contact and not (settings.contact or settings.loopback):
+        reporter.note(
+            f"no contact is set: {provider.profile.title} cannot reach you before it bans "
+            f'you; write contact = "you@example.org" under [providers.{name}]'
+        )
+    transport = HttpTransport(
+        settings.base_url,
+        user_agent=user_agent(settings),
+        timeout_s=settings.timeout_s,
+        connections=settings.max_in_flight,
+    )
+    queue = DbosQueue(workshop.settings.database_url)
+    runs = workshop.settings.run
+    runner = Runner(
+        run,
+        Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
+        outside=Outside(store, queue, workshop.clock, transport, reporter),
+        provider=provider,
+        governor=governor,
+        limits=Limits(
+            chunks_at_once=runs.chunks_at_once,
+            retries=runs.retries,
+            retry_delay_s=runs.retry_delay_s,
+            tries=runs.tries,
+            max_in_flight=settings.max_in_flight,
+            patience=Patience(max_wait_s, runs.reach_within_s),
+        ),
+    )
+    reporter.started(run, resumed=resumed, chunks=store.chunk_count(run.id))
+    workshop.stop = runner.stop
+    try:
+        await runner.execute()
+    except (Stopped, VentilError) as error:
+        return _stopped(workshop, kind, run, store, runner, error)
+    return _finished(workshop, kind, run, store, runner)
+
+
+def _stopped(
+    workshop: Workshop,
+    kind: Kind,
+    run: Run,
+    store: SqlStore,
+    runner: Runner,
+    error: VentilError,
+) -> Result:
+    """Close a run that ended early; one that waits for its provider publishes too."""
+    states = {Interrupted: RunState.INTERRUPTED, Cancelled: RunState.CANCELLED}
+    state = states.get(type(error), RunState.SUSPENDED)
+    counts, kept = None, False
+    if not isinstance(error, Interrupted | Cancelled) and isinstance(error, Stopped):
+        counts, kept = kind.publish(
+            workshop, run, store, runner.tallies(), suspended=error.message
+        )
+    store.update_run(run.id, state=state, message=error.message)
+    return Result(_reread(store, run), counts, error.exit_code, error, kept)
+
+
+def _finished(
+    workshop: Workshop, kind: Kind, run: Run, store: SqlStore, runner: Runner
+) -> Result:
+    """Publish and close a run whose chunks are all finished."""
+    counts, kept = kind.publish(workshop, run, store, runner.tallies(), suspended=None)
+    late = counts.missed > run.tolerate * counts.records
+    state = RunState.PARTIAL if late else RunState.DONE
+    crashpoint("finish.before")
+    store.update_run(run.id, state=state, finished_s=workshop.clock.now_s(), message="")
+    # Only now: a killed replay must find its failures open when it is given again.
+    keys = [failure.key for failure in store.failures(run_id=run.id)]
+    settled = store.settled(run.series, run.day, keys)
+    store.close_failures(run.id, sorted(settled), "replayed")
+    store.supersede_failures(run)
+    crashpoint("finish.after")
+    oldest = dt.datetime.fromtimestamp(workshop.clock.now_s(), dt.UTC).date() - dt.timedelta(
+        days=workshop.settings.run.ledger_days
+    )
+    store.prune(before_day=str(oldest), keep_runs=KEEP_RUNS)
+    return Result(_reread(store, run), counts, 3 if late else 0, kept=kept)
+
+
+def _reread(store: SqlStore, run: Run) -> Run:
+    return store.run(run.id) or run

@@ -1,0 +1,14 @@
+"""All kinds of jobs, by the name in their runs."""
+
+from __future__ import annotations
+
+from ventil import providers
+from ventil.ports import Run
+from ventil.wiring.kind import Kind
+from ventil.wiring.runs import provider_of
+from ventil.wiring.stats import Stats
+
+
+def kind_of(run: Run) -> Kind:
+    """The kind of a stored run. Raises SettingError when this version does not know it."""
+    return Stats(providers.get(provider_of(run)))

@@ -1,0 +1,116 @@
+"""What a command works with: settings, clock, state database, locks, governors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ventil import __version__, providers
+from ventil.adapters.clock import SteadyClock
+from ventil.adapters.lock import StateLock
+from ventil.adapters.sql import SqlStore, open_store
+from ventil.adapters.sqlite import sqlite_path, stands
+from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
+from ventil.core.calendar import Calendar
+from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
+from ventil.engine.gate import LEASE_S
+
+
+class Workshop:
+    """Everything a command needs, made from the settings and joined once."""
+
+    def __init__(self, settings: Settings, *, ahead_s: float = 0.0) -> None:
+        self.settings = settings
+        self.clock = SteadyClock(ahead_s=ahead_s)
+        self.stop: Callable[[Exception], None] | None = None
+        """Ends the run under way with an error; None while there is none."""
+
+    @classmethod
+    def load(
+        cls,
+        flags: Mapping[str, object],
+        *,
+        config_file: Path | None = None,
+        ahead_s: float = 0.0,
+    ) -> Workshop:
+        """Read the settings. Raises SettingError.
+
+        `ahead_s` puts the clock forward, to practise another day.
+        """
+        return cls(
+            load_settings(
+                flags=flags,
+                environ=os.environ,
+                cwd=Path.cwd(),
+                config_file=config_file,
+                profiles=_shipped(),
+                ignored_variables=frozenset({"VENTIL_CRASH_AT"}),
+            ),
+            ahead_s=ahead_s,
+        )
+
+    # -- opening ---------------------------------------------------------------------
+
+    def store(self, *, create: bool = True) -> SqlStore:
+        """The state database. Raises StateError, SettingError."""
+        return open_store(self.settings.database_url, create=create)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether a state database stands already."""
+        return stands(sqlite_path(self.settings.database_url))
+
+    def lock(self) -> StateLock:
+        """The lock of the state folder: one runner at a time."""
+        return StateLock(self.settings.state_dir)
+
+    def etiquette(self, name: str) -> tuple[str, ...]:
+        """What is known of a provider's rules, each with source and date."""
+        return providers.get(name).profile.etiquette
+
+    def provider_key(self, name: str) -> str:
+        """The unit of politeness: the provider's name and the host it is asked at."""
+        settings = self.settings.provider(name)
+        return f"{name}@{urlsplit(settings.base_url).netloc}"
+
+    def governor(self, name: str, store: SqlStore | None) -> tuple[Governor, str | None]:
+        """A governor in its persisted state; the words say when that could not be read."""
+        settings = self.settings.provider(name)
+        now_s = self.clock.now_s()
+        policy = policy_of(settings)
+        row = None if store is None else store.provider(self.provider_key(name))
+        if row is None or row.state is None:
+            return Governor(policy, now_s), None
+        try:
+            state = GovernorState.from_json(row.state)
+            return Governor(policy, now_s, state=state, lost_s=LEASE_S), None
+        except BadGovernorState as error:
+            return (
+                Governor(policy, now_s),
+                f"the stored state of {name} is not used: {error}",
+            )
+
+
+def policy_of(settings: ProviderSettings) -> Policy:
+    """The governor's policy from a provider's settings."""
+    return Policy(
+        quotas=settings.quotas,
+        max_in_flight=settings.max_in_flight,
+        cooldown_s=settings.cooldown_s,
+        timeout_s=settings.timeout_s,
+        calendar=Calendar.parse(settings.access, settings.maintenance),
+        latency_objective_s=settings.latency_objective_s,
+        error_objective=settings.error_objective,
+    )
+
+
+def user_agent(settings: ProviderSettings) -> str:
+    """Who we are, and whom to write to."""
+    contact = f" (mailto:{settings.contact})" if settings.contact else ""
+    return f"ventil/{__version__}{contact}"
+
+
+def _shipped() -> Mapping[str, Shipped]:
+    return {name: providers.get(name).profile for name in providers.names()}
