@@ -97,7 +97,7 @@ def test_case_5_weights_count() -> None:
 def test_case_10_an_idle_hour_saves_up_no_burst() -> None:
     """A learned rate is kept after a pause: what was not sent is not owed."""
     governor = Governor(Policy(), 0.0, seed=1)
-    governor._learner.rate = 10.0
+    governor.parts.learner.rate = 10.0
     sent: list[float] = []
     now_s = 3600.0
     while len(sent) < 50:

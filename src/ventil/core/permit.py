@@ -1,12 +1,12 @@
-"""What a governor answers: leave to send, or what to wait for; and its condition in words."""
+"""What a governor answers: leave to send, or what to wait for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable
 
     from ventil.core.cohort import Cohort
     from ventil.core.policy import Reason
@@ -67,31 +67,3 @@ class Wait:
     until_s: float | None
     reason: Reason
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A governor's condition, in words and numbers, for a person.
-
-    `words` is one line. `limit` is the present limit on requests in flight. Times are
-    seconds since the epoch, None when there is no such thing now. `waited_s` sums the time
-    that requests stood waiting, by reason. The last five are what was learned so far:
-    answers per second, the learned quota in requests per second, the lower quartile of the
-    answer time without a queue, our requests estimated to wait in the provider's queue, and
-    the ceiling that rejections have set. None: not known, or not adaptive.
-    """
-
-    words: str
-    in_flight: int
-    limit: int
-    breaker: str
-    next_probe_s: float | None
-    gate_until_s: float | None
-    sent: int
-    verdicts: Mapping[str, int]
-    waited_s: Mapping[Reason, float] = field(default_factory=dict)
-    throughput: float | None = None
-    learned_rate: float | None = None
-    base_s: float | None = None
-    queue: float | None = None
-    ceiling: int | None = None

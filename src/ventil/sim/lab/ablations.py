@@ -41,7 +41,7 @@ class WithoutDelay(Governed):
     def begin(self, now_s: float) -> Governor:
         """With a blind limit."""
         governor = super().begin(now_s)
-        governor._limit = _BlindLimit(
+        governor.parts.limit = _BlindLimit(
             floor=self.policy.min_in_flight, most=self.policy.max_in_flight
         )
         return governor
@@ -56,7 +56,7 @@ class WithoutBreaker(Governed):
     def begin(self, now_s: float) -> Governor:
         """With endless patience."""
         governor = super().begin(now_s)
-        governor._stall = _PatientWatch(self.epoch_s + now_s)
+        governor.parts.stall = _PatientWatch(self.epoch_s + now_s)
         return governor
 
 
