@@ -12,6 +12,7 @@ from test_store import DAY, SERIES, chunk_of, ok, run_of
 
 from ventil.adapters import sqlite as sqlite_adapter
 from ventil.adapters.sql import SqlStore, open_store
+from ventil.adapters.sqlite import SqliteDatabase
 from ventil.adapters.tables import SCHEMA_VERSION
 from ventil.errors import SettingError, StateError
 from ventil.testing import EPOCH_S
@@ -101,7 +102,7 @@ def test_a_full_disk(path: Path) -> None:
     store.close()
     made = sqlite_adapter.sqlite_engine(f"sqlite:///{path}")
     sa.event.listen(made, "connect", limited)
-    store = SqlStore(made, str(path))
+    store = SqlStore(SqliteDatabase(made, str(path)))
     store.prepare()
     samples = [(replace(ok(f"k{i}"), detail="x" * 200), EPOCH_S) for i in range(500)]
     with pytest.raises(StateError, match="is full") as caught:

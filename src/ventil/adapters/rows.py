@@ -15,10 +15,10 @@ from ventil.core.model import Interval
 from ventil.ports import Run, RunState
 
 _PART = 1000
-"""Keys asked for in one statement (as a JSON array), which bounds its memory."""
+"""Keys asked for in one statement, which bounds its memory."""
 
 
-def run_values(run: Run) -> dict[str, Any]:
+def run_columns(run: Run) -> dict[str, Any]:
     """A run as the columns of its row, all but the keys."""
     return {
         "id": run.id,
@@ -62,11 +62,6 @@ def pack(value: object) -> bytes:
 def unpack(blob: bytes) -> list[Any]:
     """What `pack` made."""
     return list(json.loads(zlib.decompress(blob)))
-
-
-def keys_json(keys: Sequence[str]) -> str:
-    """Keys as the JSON array that `json_each` reads."""
-    return json.dumps(list(keys))
 
 
 def parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

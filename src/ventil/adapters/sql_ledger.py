@@ -1,0 +1,221 @@
+"""The ledger and the last good values in a SQL database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ventil.adapters.database import Database, Session
+from ventil.adapters.rows import days, interval, parts
+from ventil.core.model import Good, Sample, Status
+from ventil.ports import Entry
+
+
+class Ledger:
+    """The part of the `Store` port on samples."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._series: dict[str, int] = {}
+        self._noted: set[tuple[int, str]] = set()  # in `unfolded` for sure
+
+    def _series_id(self, db: Session, name: str) -> int:
+        """A series' number; -1 when nothing was ever recorded under this name."""
+        found = self._series.get(name)
+        if found is not None:
+            return found
+        row = db.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()
+        return -1 if row is None else int(row[0])
+
+    def record(
+        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
+    ) -> None:
+        """Write samples (with the time they were fetched) as one transaction.
+
+        A settled sample is never replaced by one that is not, and a good value only by
+        another good one: see `core.fold`.
+        """
+        rows = []
+        unknown = []
+        with self._database.transaction() as db:
+            series_id = self._series_id(db, series)
+            if series_id < 0:
+                db.execute(
+                    "INSERT INTO series (name) VALUES (?) ON CONFLICT DO NOTHING", (series,)
+                )
+                series_id = self._series_id(db, series)
+            for sample, at_s in samples:
+                key, status, value = sample.key, sample.status, sample.value
+                start, end = days(sample.interval)
+                rows.append(
+                    (
+                        series_id,
+                        day,
+                        key,
+                        status.value,
+                        value,
+                        start,
+                        end,
+                        at_s,
+                        1,
+                        run_id,
+                        sample.detail,
+                    )
+                )
+                if status is Status.UNKNOWN:
+                    unknown.append((series_id, day, key))
+            self._note_unfolded(db, series_id, day)
+            if unknown:  # may take the place of a good sample
+                db.executemany(f"{_FOLD} AND key = ? {_INTO_GOOD}", unknown)
+            self._database.upsert_samples(db, rows)
+        self._series[series] = series_id  # only once it is committed
+        self._noted.add((series_id, day))
+
+    def settled(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> set[str]:
+        """Those of *keys* that need not be asked again in this period.
+
+        With `since_s`, only what was fetched at or after that time counts (a refresh).
+        """
+        found: set[str] = set()
+        floor = float("-inf") if since_s is None else since_s
+        with self._database.direct() as db:
+            series_id = self._series_id(db, series)
+            for part in parts(keys):
+                rows = db.execute(
+                    "SELECT key FROM sample WHERE series_id = ? AND day = ?"
+                    f" AND {self._database.among('key')}"
+                    " AND status IN ('ok', 'unknown') AND fetched_s >= ?",
+                    (series_id, day, self._database.keys(part), floor),
+                )
+                found.update(row[0] for row in rows)
+        return found
+
+    def settled_count(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> int:
+        """How many of *keys* `settled` would name, without holding them in memory."""
+        return sum(
+            len(self.settled(series, day, part, since_s=since_s)) for part in parts(keys)
+        )
+
+    def good(self, series: str, keys: Sequence[str]) -> dict[str, Good]:
+        """The last good values of those of *keys* that have one."""
+        found: dict[str, Good] = {}
+        with self._database.direct() as db:
+            series_id = self._series_id(db, series)
+            unfolded = self._unfolded(db, series_id)
+            for part in parts(keys):
+                self._add_good(db, series_id, unfolded, part, found)
+        return found
+
+    def entries(
+        self, series: str, day: str, keys: Sequence[str]
+    ) -> Iterator[tuple[str, Entry | None, Good | None]]:
+        """For each of *keys*, in order: this period's entry and the last good value."""
+        with self._database.direct() as db:
+            series_id = self._series_id(db, series)
+            unfolded = self._unfolded(db, series_id)
+            for part in parts(keys):
+                entries: dict[str, Entry] = {}
+                for row in db.execute(
+                    'SELECT key, status, value, start, "end", detail, fetched_s, attempts,'
+                    " run_id FROM sample WHERE series_id = ? AND day = ?"
+                    f" AND {self._database.among('key')}",
+                    (series_id, day, self._database.keys(part)),
+                ):
+                    sample = Sample(
+                        row[0], Status(row[1]), row[2], interval(row[3], row[4]), row[5]
+                    )
+                    entries[row[0]] = Entry(sample, row[6], row[7], row[8])
+                good: dict[str, Good] = {}
+                self._add_good(db, series_id, unfolded, part, good)
+                for key in part:
+                    yield key, entries.get(key), good.get(key)
+
+    # -- last good values ------------------------------------------------------------
+
+    def _unfolded(self, db: Session, series_id: int) -> list[str]:
+        """The days of a series whose samples are newer than its good values, in order."""
+        return [
+            row[0]
+            for row in db.execute(
+                "SELECT day FROM unfolded WHERE series_id = ? ORDER BY day", (series_id,)
+            )
+        ]
+
+    def _add_good(
+        self,
+        db: Session,
+        series_id: int,
+        unfolded: Sequence[str],
+        asked: Sequence[str],
+        found: dict[str, Good],
+    ) -> None:
+        """Add the last good values of the keys *asked*."""
+        among, keys = self._database.among("key"), self._database.keys(asked)
+        rows = db.execute(
+            'SELECT key, value, start, "end", fetched_s FROM good'
+            f" WHERE series_id = ? AND {among}",
+            (series_id, keys),
+        )
+        for key, value, start, end, fetched_s in rows:
+            found[key] = Good(value, interval(start, end), fetched_s)
+        for day in unfolded:
+            rows = db.execute(
+                'SELECT key, value, start, "end", fetched_s FROM sample'
+                f" WHERE series_id = ? AND day = ? AND {among} AND status = 'ok'",
+                (series_id, day, keys),
+            )
+            for key, value, start, end, fetched_s in rows:
+                found[key] = Good(value, interval(start, end), fetched_s)
+
+    def _note_unfolded(self, db: Session, series_id: int, day: str) -> None:
+        """This period has samples that are newer than the good values."""
+        if not self._database.shared:
+            if (series_id, day) not in self._noted:
+                db.execute(f"{_NOTE} ON CONFLICT DO NOTHING", (series_id, day))
+            return
+        # Another process may fold at any time; it waits for those who hold the row.
+        while not db.execute(
+            "SELECT 1 FROM unfolded WHERE series_id = ? AND day = ? FOR SHARE",
+            (series_id, day),
+        ).fetchone():
+            db.execute(f"{_NOTE} ON CONFLICT DO NOTHING", (series_id, day))
+
+    def fold(self, db: Session) -> None:
+        """Fold the good samples of all periods that are not folded yet into `good`."""
+        lock = " FOR UPDATE" if self._database.shared else ""
+        days = list(db.execute(f"SELECT series_id, day FROM unfolded ORDER BY day{lock}"))
+        for series_id, day in days:
+            db.execute(f"{_FOLD} {_INTO_GOOD}", (series_id, day))
+        if days:
+            db.executemany("DELETE FROM unfolded WHERE series_id = ? AND day = ?", days)
+        self._noted.clear()
+
+
+_NOTE = "INSERT INTO unfolded (series_id, day) VALUES (?, ?)"
+
+_FOLD = """
+INSERT INTO good (series_id, key, value, start, "end", fetched_s)
+SELECT series_id, key, value, start, "end", fetched_s FROM sample
+WHERE series_id = ? AND day = ? AND status = 'ok'
+"""
+
+_INTO_GOOD = """
+ON CONFLICT (series_id, key) DO UPDATE SET
+  value = excluded.value, start = excluded.start, "end" = excluded."end",
+  fetched_s = excluded.fetched_s
+"""
+
+SAMPLE_COLUMNS = (
+    'series_id, day, key, status, value, start, "end", fetched_s, attempts, run_id, detail'
+)
+
+ON_SAMPLE_CONFLICT = """
+ON CONFLICT (series_id, day, key) DO UPDATE SET
+  status = excluded.status, value = excluded.value, start = excluded.start,
+  "end" = excluded."end", fetched_s = excluded.fetched_s, attempts = sample.attempts + 1,
+  run_id = excluded.run_id, detail = excluded.detail
+WHERE excluded.status IN ('ok', 'unknown') OR sample.status NOT IN ('ok', 'unknown')
+"""
