@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from ventil.core.exchange import Fetch, Outcome, Reply, Request
-from ventil.core.model import Good, Interval, Sample, Status
+from ventil.core.exchange import Outcome, Reply, Request, Steps
+from ventil.core.model import Good, Interval, Kept, Sample, Status
 from ventil.core.period import Period
 
 
@@ -37,7 +37,7 @@ class Provider(Protocol):
         """The records of one request each, in the kindest form the API has."""
         ...
 
-    def fetch(self, keys: Sequence[str], period: Period, good: Mapping[str, Good], /) -> Fetch:
+    def fetch(self, keys: Sequence[str], period: Period, good: Mapping[str, Good], /) -> Steps:
         """The recipe for one batch; `good` holds the last good values known of it."""
         ...
 
@@ -239,7 +239,8 @@ class Store(Protocol):
     ) -> None:
         """Write samples, each with the time it was fetched, as one transaction.
 
-        A settled sample is never replaced by one that is not; see `core.fold`.
+        A settled sample is never replaced by one that is not; see `core.fold`. What a sample
+        wants to be kept is stored with it, body and memory each unless it is None.
         """
         ...
 
@@ -266,6 +267,10 @@ class Store(Protocol):
         self, series: str, day: str, keys: Sequence[str]
     ) -> Iterator[tuple[str, Entry | None, Good | None]]:
         """For each of *keys*, in order: this period's entry and the last good value."""
+        ...
+
+    def kept(self, series: str, name: str) -> Kept | None:
+        """What `record` has kept under a name; None when there is nothing."""
         ...
 
     # failure queue

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ventil.adapters.database import Database, Session
 from ventil.adapters.rows import days, interval, parts
-from ventil.core.model import Good, Sample, Status
+from ventil.adapters.sql_kept import keep, kept_under
+from ventil.core.model import Good, Kept, Sample, Status
 from ventil.ports import Entry
 
 
@@ -67,6 +68,7 @@ class Ledger:
             if unknown:  # may take the place of a good sample
                 db.executemany(f"{_FOLD} AND key = ? {_INTO_GOOD}", unknown)
             self._database.upsert_samples(db, rows)
+            keep(db, series_id, ((s.kept, at_s) for s, at_s in samples if s.kept is not None))
         self._series[series] = series_id  # only once it is committed
         self._noted.add((series_id, day))
 
@@ -132,6 +134,11 @@ class Ledger:
                 self._add_good(db, series_id, unfolded, part, good)
                 for key in part:
                     yield key, entries.get(key), good.get(key)
+
+    def kept(self, series: str, name: str) -> Kept | None:
+        """What `record` has kept under a name; None when there is nothing."""
+        with self._database.direct() as db:
+            return kept_under(db, self._series_id(db, series), name)
 
     # -- last good values ------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """The tables of the ledger, the runs, the failure queue and the providers' states.
 
 `SCHEMA_VERSION` is written into the database; a newer one is refused, an older one is
-migrated forward by the steps in `MIGRATIONS`. Keys of records are stored once a period in
+migrated forward, see `schema`. Keys of records are stored once a period in
 `sample`, and once in `good` (the last good value); both are clustered by their primary
 key, so a chunk's keys are read in a few page fetches.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = sa.MetaData()
 
@@ -94,6 +94,16 @@ good = sa.Table(
     sa.Column("end", sa.Text),
     sa.Column("fetched_s", sa.Float, nullable=False),
     sqlite_with_rowid=False,
+)
+
+kept = sa.Table(
+    "kept",
+    metadata,
+    sa.Column("series_id", sa.Integer, sa.ForeignKey("series.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("memory", sa.LargeBinary),
+    sa.Column("at_s", sa.Float, nullable=False),
 )
 
 unfolded = sa.Table(

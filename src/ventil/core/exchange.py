@@ -4,6 +4,9 @@ A recipe is a generator that yields a `Request` and is sent a `Reply`; it ends b
 returning samples. It does no I/O, so it can be tested with recorded bytes and replayed
 after a crash. The engine sends the request when the governor lets it, and a provider's
 `judge` turns each reply into an `Outcome` for the governor.
+
+What else a recipe may yield: `Known` samples, to be stored at once; `Recall`, for what was
+kept of a record; and `Work`, for what is better done to fetched bytes in another process.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from ventil.core.model import Sample
+from ventil.core.model import Kept, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class Request:
     `target` is path and query, already percent-encoded, starting with "/". `weight` is
     what it costs of the provider's quotas. `max_body_bytes` bounds the *decoded* body.
     A request that is not `idempotent` is never sent a second time.
+
+    `provider` names the provider whose gate it passes; "" is the first of the job's.
+    `origin` (`https://host`) takes the place of the provider's base URL; no credential
+    goes there. None: the base URL.
     """
 
     target: str
@@ -31,6 +39,8 @@ class Request:
     weight: int = 1
     max_body_bytes: int = 4 * 1024 * 1024
     idempotent: bool = True
+    provider: str = ""
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,5 +133,44 @@ class Known:
     samples: Sequence[Sample]
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What was kept under *name* in the job's series? The recipe is sent a `Kept`, or None."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Fetched bytes for a named task in an isolated process, under the task's limits.
+
+    The recipe is sent `Done` or `WorkFailed`. The permit of the last request is held
+    meanwhile: what waits to be worked on stays within what may be in flight.
+    """
+
+    task: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task gave."""
+
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """That a task broke one of its limits, or broke. `detail` is for people, on one line."""
+
+    detail: str
+
+
 Fetch = Generator[Request | Known, Reply | None, Sequence[Sample]]
 """A recipe at work: yields requests, is sent a reply for each, returns the (other) samples."""
+
+Answered = Reply | Kept | Done | WorkFailed | None
+"""What the steps of a recipe are answered with."""
+
+Steps = Generator[Request | Known | Recall | Work, Any, Sequence[Sample]]
+"""Any recipe at work, also one that takes other steps than `Fetch` does."""

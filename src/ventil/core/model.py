@@ -48,13 +48,29 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a record beyond its number, until something newer takes its place.
+
+    `name` is its key in the job's series, which need not be the record's: several versions
+    of one package share theirs. `body` is what is published; None leaves it as it was.
+    `memory` is what the recipe wants to know the next time; None leaves it as it was.
+    `at_s` is when either was stored last; 0.0 before it is.
+    """
+
+    name: str
+    body: bytes | None = None
+    memory: bytes | None = None
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One record's answer.
 
     `value` is None unless the status is `OK` or `SUSPECT` (then it is the number that is
     not believed yet, kept for people, never published). `interval` is the one that the
     provider returned, None when it returned none. `detail` says why, in words for a
-    person, for every status but `OK`.
+    person, for every status but `OK`. `kept` is stored in the same transaction.
     """
 
     key: str
@@ -62,6 +78,7 @@ class Sample:
     value: int | None = None
     interval: Interval | None = None
     detail: str = ""
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)

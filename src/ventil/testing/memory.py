@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ventil.core.fold import settle
-from ventil.core.model import Good, Sample, Status
+from ventil.core.model import Good, Kept, Sample, Status
 from ventil.errors import StateError
 from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run
 
@@ -28,6 +28,7 @@ class MemoryStore:
         self._chunks: dict[str, dict[int, ChunkRow]] = {}
         self._entries: dict[tuple[str, str], dict[str, Entry]] = {}
         self._good: dict[str, dict[str, Good]] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
         self._failures: dict[tuple[str, str], Failure] = {}
         self._providers: dict[str, ProviderRow] = {}
         self._next_failure = 1
@@ -128,6 +129,21 @@ class MemoryStore:
                 entries[sample.key] = Entry(sample, at_s, attempts, run_id)
             if sample.status is Status.OK and sample.value is not None:
                 good[sample.key] = Good(sample.value, sample.interval, at_s)
+            if sample.kept is not None:
+                self._keep(series, sample.kept, at_s)
+
+    def _keep(self, series: str, kept: Kept, at_s: float) -> None:
+        old = self._kept.get((series, kept.name), kept)
+        self._kept[series, kept.name] = Kept(
+            kept.name,
+            old.body if kept.body is None else kept.body,
+            old.memory if kept.memory is None else kept.memory,
+            at_s,
+        )
+
+    def kept(self, series: str, name: str) -> Kept | None:
+        """What was kept under a name; None when there is nothing."""
+        return self._kept.get((series, name))
 
     def settled(
         self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
