@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Reply, Request, Response
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
@@ -32,6 +33,7 @@ class OpenGate:
     """Lets everything through at once."""
 
     breaker_open = False
+    blame = Blame()
 
     async def acquire(self, **_: Any) -> None:
         """Nobody waits."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from random import Random
 
 PROBE_JITTER = 0.15
+SHORTEST_S = 1.0
+"""The shortest time between two probes."""
+
 _CHANCE_OF_FALSE_ALARM = 1e-6
 
 
@@ -93,6 +96,10 @@ class Breaker:
     def probe_back(self) -> None:
         """A probe of this generation is back, with whatever result."""
         self.probes_out = max(0, self.probes_out - 1)
+
+    def probe_void(self, now_s: float) -> None:
+        """It told nothing after all, so the next one need not wait for its turn."""
+        self.next_probe_s = min(self.next_probe_s, now_s + SHORTEST_S)
 
     def live(self) -> bool:
         """The provider answered a request of this generation. Whether that closed it."""

@@ -27,6 +27,8 @@ def learn(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
     current = permit.generation == breaker.generation
     if permit.probe and current:
         breaker.probe_back()
+        if verdict is Verdict.IGNORED:
+            breaker.probe_void(now_s)
     if permit.gate_probe and permit.sent_s >= gate.until_s:
         gate.probes_out = max(0, gate.probes_out - 1)
     if verdict is not Verdict.IGNORED:

@@ -9,7 +9,8 @@ what failed in it is due only in the next attempt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ventil.core.model import Good, Sample, Status
@@ -66,8 +67,17 @@ class ChunkProcessor:
         batches, found = self._due(row, again=attempt > 1)
         keys = [key for batch in batches for key in batch]
         good = store.good(run.series, keys)
-        for result in await self._fetch_all(batches, good):
+        before = self._failed_before(index, row, keys)
+        for result in await self._fetch_all(index, batches, good):
             found.extend(result)
+        asked = {sample.key for sample, _ in found}
+        left = [sample for sample in before if sample.key not in asked]
+        if left:
+            self._note(
+                f"chunk {index + 1}: {len(left)} records that had failed before were not "
+                "asked again, as those asked before them failed again in a row"
+            )
+            found.extend((sample, self._fetcher.first_request(sample.key)) for sample in left)
         failed = [pair for pair in found if pair[0].status is Status.FAILED]
         finished = not failed or attempt > self._attempts.retries
         if finished:
@@ -112,31 +122,66 @@ class ChunkProcessor:
         kept = (tuple(key for key in batch if key not in settled) for batch in row.batches)
         return [batch for batch in kept if batch], [*asked.values()]
 
+    def _failed_before(self, index: int, row: ChunkRow, keys: Sequence[str]) -> list[Sample]:
+        """What is known of the records that are due, if every one of them has failed before.
+
+        An attempt may then end before all are asked again; see `core.blame`.
+        """
+        run = self._run
+        before: list[Sample] = []
+        again: list[str] = []
+        for key, entry, _ in self._store.entries(run.series, run.day, keys):
+            if (
+                entry is None
+                or entry.sample.status is not Status.FAILED
+                or entry.fetched_at_s > row.since_s
+            ):
+                return []
+            before.append(entry.sample)
+            if entry.attempts > 1:
+                again.append(key)
+        if before:
+            self._fetcher.blame.failed_before(index, again if self._any_settled() else ())
+        return before
+
+    def _any_settled(self) -> bool:
+        """Whether any record of this run was ever answered in this period."""
+        run = self._run
+        keys = self._store.run_keys(run.id)
+        return self._store.settled_count(run.series, run.day, keys) > 0
+
     async def _fetch_all(
-        self, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]
+        self, index: int, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]
     ) -> list[list[Found]]:
         results: list[list[Found]] = []
-        todo = iter(batches)
+        todo = deque(batches)
 
-        async def work(todo: Iterator[tuple[str, ...]]) -> None:
-            for batch in todo:
-                results.append(await self._fetch_one(batch, good))
+        async def work(group: asyncio.TaskGroup) -> None:
+            def another() -> None:
+                if todo:
+                    group.create_task(work(group))
 
-        side_by_side = min(self._attempts.side_by_side, len(batches))
-        if side_by_side <= 1:
-            await work(todo)
-            return results
+            while todo and not self._fetcher.hopeless(index):
+                batch = todo.popleft()
+                results.append(await self._fetch_one(index, batch, good, another))
+
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(side_by_side):
-                    group.create_task(work(todo))
+                for _ in range(min(self._attempts.side_by_side, len(batches))):
+                    group.create_task(work(group))
         except ExceptionGroup as group_error:
             raise _first(group_error) from group_error
         return results
 
-    async def _fetch_one(self, batch: tuple[str, ...], good: Mapping[str, Good]) -> list[Found]:
+    async def _fetch_one(
+        self,
+        index: int,
+        batch: tuple[str, ...],
+        good: Mapping[str, Good],
+        stuck: Callable[[], None],
+    ) -> list[Found]:
         try:
-            return await self._fetcher.batch(batch, good)
+            return await self._fetcher.batch(batch, good, chunk=index, stuck=stuck)
         except VentilError:
             raise
         except Exception as error:  # a fault of ours must not cost the other records

@@ -4,18 +4,22 @@ What is tried again, and when. A *throttled* request re-enters the queue behind 
 governor's pause; that is not the record's fault, so it may happen `MOST_THROTTLES` times.
 An *overloaded* one (5xx, no connection, a garbled body) is tried `tries` times while the
 provider is otherwise well; while the breaker is open a failed probe says little of its
-record, so it counts less (`MOST_PROBES`), and the record goes to the end of the queue that
-another may be the next probe. When the tries are used up the recipe gets the last reply
-and makes failed samples of it. A request that is not idempotent is sent once.
+record, so it counts less (`MOST_PROBES`), and the record goes to the end of the queue and
+lets another one of its chunk in, which may be the next probe. When the tries are used up
+the recipe gets the last reply and makes failed samples of it. A request that is not
+idempotent is sent once.
+
+The governor hears nothing of a failing answer that is the record's or its chunk's own fault
+(`core.blame`): neither the breaker nor the limit is about that.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ventil.core.exchange import Known, Outcome, Reply, Request, Verdict
+from ventil.core.exchange import Known, Outcome, Reply, Request, Response, Verdict
 from ventil.core.governor import Permit
 from ventil.core.model import Good, Sample
 from ventil.core.period import Period
@@ -64,9 +68,19 @@ class Fetcher:
         self._period = period
         self._tries = max(1, tries)
         self.requests = Requests()
+        self.blame = gate.blame
 
-    async def batch(self, keys: Sequence[str], good: Mapping[str, Good]) -> list[Found]:
-        """Fetch the records of one batch; what is returned is stored by then.
+    async def batch(
+        self,
+        keys: Sequence[str],
+        good: Mapping[str, Good],
+        *,
+        chunk: int = 0,
+        stuck: Callable[[], None] = lambda: None,
+    ) -> list[Found]:
+        """Fetch the records of one batch of *chunk*; what is returned is stored by then.
+
+        `stuck` is called each time that the batch waits for the provider to come back.
 
         Raises StateError when it could not be stored, CancelledError when the run stops.
         """
@@ -87,7 +101,7 @@ class Fetcher:
                     self._gate.settle(*held)
                     held = None
                 target = f"{step.method} {step.target}"
-                reply, held = await self._exchange(step, keys[0])
+                reply, held = await self._exchange(step, keys[0], chunk, stuck)
                 step = recipe.send(reply)
         except StopIteration as end:
             # The permit is held until the samples are stored: what a kill can make us
@@ -111,8 +125,12 @@ class Fetcher:
             recipe.close()
         return f"{step.method} {step.target}" if isinstance(step, Request) else ""
 
+    def hopeless(self, chunk: int) -> bool:
+        """Whether the rest of *chunk*, which has failed before, need not be asked again."""
+        return self.blame.hopeless(chunk) and self._gate.breaker_open
+
     async def _exchange(
-        self, request: Request, record: str
+        self, request: Request, record: str, chunk: int, stuck: Callable[[], None]
     ) -> tuple[Reply, tuple[Permit, Outcome, float]]:
         """Send until there is an answer to hand on; its permit is still to be settled."""
         throttles = overloads = probes = 0
@@ -121,6 +139,7 @@ class Fetcher:
                 weight=request.weight,
                 retry=throttles + overloads + probes > 0,
                 record=record,
+                chunk=chunk,
             )
             self.requests.sent += 1
             crashpoint("send.before")
@@ -135,6 +154,7 @@ class Fetcher:
             verdict = outcome.verdict
             if verdict is Verdict.LIVE:
                 self.requests.ok += 1
+                self.blame.answered(chunk, record)
                 return reply, (permit, outcome, now_s)
             if verdict is Verdict.THROTTLED:
                 self.requests.throttled += 1
@@ -142,14 +162,25 @@ class Fetcher:
                 last = throttles > MOST_THROTTLES
             else:
                 self.requests.failed += 1
+                own = (
+                    verdict is Verdict.OVERLOADED
+                    and isinstance(reply, Response)
+                    and outcome.retry_after_s is None
+                    and self.blame.failed(chunk, record)
+                )
+                if own:
+                    self._gate.heard(now_s)
+                    outcome = replace(outcome, verdict=Verdict.IGNORED)
                 if verdict is Verdict.REFUSED:
                     last = True
-                elif self._gate.breaker_open:
+                elif self._gate.breaker_open and not own:
                     probes += 1
-                    last = probes >= MOST_PROBES
+                    last = probes >= MOST_PROBES or self.hopeless(chunk)
                 else:
                     overloads += 1
                     last = overloads >= self._tries
             if last or not request.idempotent:
                 return reply, (permit, outcome, now_s)
             self._gate.settle(permit, outcome, now_s)
+            if probes:
+                stuck()

@@ -17,10 +17,11 @@ import asyncio
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Permit, Reason, Wait
 from ventil.crashpoint import crashpoint
-from ventil.engine.line import WaitingLine
+from ventil.engine.line import Ticket, WaitingLine
 from ventil.errors import StateError, Suspended
 from ventil.ports import Clock, Store
 
@@ -74,6 +75,7 @@ class Gate:
         self._first_sent_s: float | None = None
         self._last_alive_s: float | None = None
         self._last_trouble = ""
+        self.blame = Blame()
         self.in_flight = 0
         self.waits_s: dict[str, float] = {}
 
@@ -86,6 +88,7 @@ class Gate:
         retry: bool = False,
         record: Hashable = None,
         urgent: bool = False,
+        chunk: int = 0,
     ) -> Permit:
         """Wait for a permit. `record` names what the request is for, see `Governor.admit`.
 
@@ -98,7 +101,9 @@ class Gate:
             if permit is not None:
                 return permit
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._line.join(future, weight=weight, retry=retry, record=record, urgent=urgent)
+        self._line.join(
+            future, weight=weight, retry=retry, record=record, urgent=urgent, chunk=chunk
+        )
         if self._timer is None:
             self._pump()
         try:
@@ -120,6 +125,10 @@ class Gate:
             self._save(at_s)
         if self.queued:
             self._pump()
+
+    def heard(self, at_s: float) -> None:
+        """The provider answered at *at_s*: badly, but by no fault of its own."""
+        self._last_alive_s = at_s
 
     # -- deciding --------------------------------------------------------------------
 
@@ -153,7 +162,7 @@ class Gate:
         """Hand out permits, in the order of the line, until the governor says wait."""
         line = self._line
         try:
-            while not self._closed and (ticket := line.next()) is not None:
+            while not self._closed and (ticket := self._next()) is not None:
                 permit = self._admit(ticket.weight, ticket.retry, ticket.record)
                 if permit is None and ticket.retry and self._budget_spent:
                     first_try = line.next(retries=False)  # retries may not hold up the others
@@ -171,6 +180,11 @@ class Gate:
                 self._end_wait(self._clock.now_s())
         except StateError as error:
             self._stop(error)
+
+    def _next(self) -> Ticket | None:
+        if len(self._line) > 1 and self.breaker_open:
+            return self._line.probe(self.blame.in_a_row)
+        return self._line.next()
 
     @property
     def queued(self) -> int:

@@ -3,14 +3,15 @@
 Two classes: *urgent* requests, for which a person waits, and the others. Urgent ones go
 first, but every fourth permit goes to the others while they wait, so a stream of urgent ones
 cannot starve a nightly run. Within a class it is the order of arrival, and retries may
-be passed over when their budget is spent.
+be passed over when their budget is spent. While the provider seems to be down, the few
+probes are spent where they tell most: see `WaitingLine.probe`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from ventil.core.governor import Permit
@@ -29,6 +30,7 @@ class Ticket:
     retry: bool
     record: Hashable
     urgent: bool
+    chunk: int = 0
 
 
 class _Class:
@@ -76,10 +78,11 @@ class WaitingLine:
         retry: bool,
         record: Hashable,
         urgent: bool,
+        chunk: int = 0,
     ) -> None:
         """Stand at the end of one's class."""
         self._number += 1
-        ticket = Ticket(self._number, permit, weight, retry, record, urgent)
+        ticket = Ticket(self._number, permit, weight, retry, record, urgent, chunk)
         place = self._urgent if urgent else self._others
         (place.again if retry else place.fresh).append(ticket)
 
@@ -91,8 +94,29 @@ class WaitingLine:
             return urgent or other
         return other if self._in_a_row >= URGENT_IN_A_ROW else urgent
 
+    def probe(self, failures: Callable[[int], int]) -> Ticket | None:
+        """Who is to find out whether the provider is back; None when nobody waits.
+
+        Of the chunk with the fewest *failures* in a row, as a record that will never answer
+        tells nothing, and one that has not failed yet rather than one that has.
+        """
+        waiting = (
+            ticket
+            for place in (self._urgent, self._others)
+            for queue in (place.fresh, place.again)
+            for ticket in queue
+            if not ticket.permit.cancelled()
+        )
+        return min(
+            waiting, key=lambda it: (it.retry, failures(it.chunk), it.number), default=None
+        )
+
     def leave(self, ticket: Ticket) -> None:
-        """*ticket*, which `next` named, got its permit."""
+        """*ticket*, which `next` or `probe` named, got its permit."""
         place = self._urgent if ticket.urgent else self._others
-        (place.again if ticket.retry else place.fresh).popleft()
+        queue = place.again if ticket.retry else place.fresh
+        if queue[0] is ticket:
+            queue.popleft()
+        else:
+            queue.remove(ticket)
         self._in_a_row = self._in_a_row + 1 if ticket.urgent else 0
