@@ -141,14 +141,13 @@ class ChunkProcessor:
             if entry.attempts > 1:
                 again.append(key)
         if before:
-            self._fetcher.blame.failed_before(index, again if self._any_settled() else ())
+            self._fetcher.blame.failed_before(index, again if self._any_answered() else ())
         return before
 
-    def _any_settled(self) -> bool:
-        """Whether any record of this run was ever answered in this period."""
-        run = self._run
-        keys = self._store.run_keys(run.id)
-        return self._store.settled_count(run.series, run.day, keys) > 0
+    def _any_answered(self) -> bool:
+        """Whether the provider ever answered in this run, in this start or an earlier one."""
+        before = self._run.tallies.get("requests", {})
+        return self._fetcher.requests.ok > 0 or before.get("ok", 0) > 0
 
     async def _fetch_all(
         self, index: int, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]
