@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from postgres_server import PostgresServer
+
 # A slow machine is no failure; what may take how long is measured in bench/.
 settings.register_profile("ventil", settings.get_profile("default"), deadline=None)
 if not os.environ.get("CI"):  # there, hypothesis has a profile of its own
@@ -23,3 +25,11 @@ def no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 patch.delenv(name)
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running Postgres; each test makes a database of its own in it."""
+    server = PostgresServer()
+    yield server
+    server.stop()

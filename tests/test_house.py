@@ -50,6 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 KEPT_IN = {
     "dbos": ("adapters/durable.py",),
     "sqlalchemy": ("adapters/",),
+    "psycopg": ("adapters/",),
     "aiohttp": ("adapters/", "sim/", "web/"),
     "pydantic": ("config/",),
     "pydantic_core": ("config/",),

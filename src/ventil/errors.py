@@ -5,12 +5,14 @@
     VentilError
     ├── UserError            the user can mend it: exit 2
     │   ├── SettingError     a setting, flag or environment variable
+    │   ├── WrongDatabase    a database that is not ours to use as it stands
     │   ├── SourceError      the catalogue, or a name asked for on the command line
     │   └── OutputError      where the artefact is to go
     ├── WorldError           the machine or the network: exit 1
     │   ├── StateError       the state database is damaged, locked, full or too new
     │   ├── PublishError     the artefact could not be written (a full disk, say)
-    │   └── PortError        a port could not be opened
+    │   ├── PortError        a port could not be opened
+    │   └── WorkbenchError   work on fetched bytes broke one of its limits, or broke
     └── Stopped              not a fault: the run ended early, in order
         ├── Suspended        the provider says later than --max-wait: exit 75
         ├── Interrupted      SIGINT or SIGTERM: exit 130 or 143
@@ -49,6 +51,10 @@ class SettingError(UserError):
     """A setting is unknown or has a bad value. The message names key, value and source."""
 
 
+class WrongDatabase(UserError):
+    """The database refuses us, is another application's, or has another schema version."""
+
+
 class SourceError(UserError):
     """The catalogue cannot be read as one. The message names the file and the place."""
 
@@ -73,6 +79,10 @@ class PublishError(WorldError):
 
 class PortError(WorldError):
     """A local port could not be opened."""
+
+
+class WorkbenchError(WorldError):
+    """Work on fetched bytes, in a process of its own, broke one of its limits, or broke."""
 
 
 class Stopped(VentilError):

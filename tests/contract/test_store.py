@@ -1,4 +1,4 @@
-"""What every store does: the same suite over memory and a SQLite file."""
+"""What every store does: the same suite over memory, a SQLite file and Postgres."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ventil.adapters.sql import open_store
+from postgres_server import PostgresServer
+from ventil.adapters.sql import open_store, upgrade_database
+from ventil.adapters.tables import metadata, version
 from ventil.core.model import Good, Interval, Sample, Status
 from ventil.ports import ChunkRow, Run, RunState, Store
 from ventil.testing import EPOCH_S, MemoryStore
@@ -19,16 +21,34 @@ DAY = "2025-11-21"
 SERIES = "plain@localhost/last-week"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    opened: Store = (
-        MemoryStore()
-        if request.param == "memory"
-        else open_store(f"sqlite:///{tmp_path}/state/ventil.sqlite")
-    )
+    opened: Store
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = open_store(f"sqlite:///{tmp_path}/state/ventil.sqlite")
+    else:
+        opened = open_store(request.getfixturevalue("empty_postgres"))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def upgraded_postgres(postgres: PostgresServer) -> str:
+    """The URL of a database with our schema."""
+    url = postgres.database()
+    assert upgrade_database(url)[0] == 0
+    return url
+
+
+@pytest.fixture
+def empty_postgres(postgres: PostgresServer, upgraded_postgres: str) -> str:
+    """The same with nothing in it: emptied, which is faster than a new one."""
+    tables = ", ".join(f"ventil.{name}" for name in metadata.tables if name != version.name)
+    postgres.run(f"TRUNCATE {tables} RESTART IDENTITY", database=upgraded_postgres)
+    return upgraded_postgres
 
 
 def run_of(name: str = "r1", **changes: object) -> Run:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
+from ventil.adapters import schema
 from ventil.adapters import tables as t
 from ventil.adapters.database import Database
+from ventil.adapters.postgres import PostgresDatabase, is_postgres, place_of
 from ventil.adapters.sql_failures import FailureRows
 from ventil.adapters.sql_ledger import Ledger
 from ventil.adapters.sql_providers import ProviderRows
@@ -16,11 +16,16 @@ from ventil.ports import RunState
 
 
 def open_store(url: str, *, create: bool = True) -> SqlStore:
-    """Open (and create or migrate) the state database at a `sqlite:///` URL.
+    """Open the state database at a `sqlite:///` or `postgresql://` URL.
 
-    Raises SettingError for a URL of another kind, StateError when the file is damaged,
-    cannot be opened, or was written by a newer version.
+    A SQLite file is created or upgraded; Postgres is only checked, see `upgrade_database`.
+    Raises SettingError for a URL of another kind, StateError when the database is damaged
+    or cannot be opened, WrongDatabase when it refuses us or has not our schema.
     """
+    if is_postgres(url):
+        database = PostgresDatabase(url)
+        schema.check(database)
+        return SqlStore(database)
     path = sqlite_path(url)
     if not create and not stands(path):
         raise StateError(
@@ -34,9 +39,31 @@ def open_store(url: str, *, create: bool = True) -> SqlStore:
             f"cannot create the state folder {path.parent}: {error.strerror or error}",
             hint="choose another place with --database sqlite:///PATH",
         ) from error
-    store = SqlStore(SqliteDatabase(sqlite_engine(url), str(path)))
-    store.prepare()
-    return store
+    file = SqliteDatabase(sqlite_engine(url), str(path))
+    schema.upgrade(file)
+    return SqlStore(file)
+
+
+def has_database(url: str) -> bool:
+    """Whether a state database stands at *url* already; a server's is taken to stand."""
+    return is_postgres(url) or stands(sqlite_path(url))
+
+
+def database_place(url: str) -> str:
+    """Where a state database is, for a person: without password."""
+    return place_of(url) if is_postgres(url) else str(sqlite_path(url))
+
+
+def upgrade_database(url: str) -> tuple[int, int]:
+    """Create or upgrade the schema; the versions before (0: nothing stood) and after."""
+    if not is_postgres(url):
+        open_store(url).close()  # a file is upgraded whenever it is opened
+        return t.SCHEMA_VERSION, t.SCHEMA_VERSION
+    database = PostgresDatabase(url)
+    try:
+        return schema.upgrade(database)
+    finally:
+        database.close()
 
 
 class SqlStore(RunRows, Ledger, FailureRows, ProviderRows):
@@ -45,30 +72,6 @@ class SqlStore(RunRows, Ledger, FailureRows, ProviderRows):
     def __init__(self, database: Database) -> None:
         Ledger.__init__(self, database)
         RunRows.__init__(self, database, self.fold)
-
-    def prepare(self) -> None:
-        """Create the tables, or check that this version knows the ones that stand."""
-        place = self._database.place
-        with self._database.write() as db:
-            inspector = sa.inspect(db)
-            if not inspector.has_table(t.version.name):
-                others = set(inspector.get_table_names())
-                if others:
-                    raise StateError(
-                        f"{place} belongs to another application "
-                        f"(it has the table {min(others)!r} and no version of ours)",
-                        hint="choose another file with --database sqlite:///PATH",
-                    )
-                t.metadata.create_all(db)
-                db.execute(t.version.insert().values(version=t.SCHEMA_VERSION))
-                return
-            found = int(db.execute(sa.select(t.version.c.version)).scalar_one())
-            if found > t.SCHEMA_VERSION:
-                raise StateError(
-                    f"{place} was written by a newer Ventil "
-                    f"(its schema is {found}, this version knows {t.SCHEMA_VERSION})",
-                    hint="upgrade Ventil, or choose another file with --database",
-                )
 
     def prune(self, *, before_day: str, keep_runs: int) -> None:
         """Drop samples of periods before a day and all but the latest finished runs.

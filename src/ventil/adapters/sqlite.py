@@ -33,8 +33,9 @@ def sqlite_path(url: str) -> Path:
         ) from error
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise SettingError(
-            f"database_url: {parsed.render_as_string()!r} is not supported by this version",
-            hint="use a SQLite file: sqlite:///.ventil/ventil.sqlite",
+            f"database_url: {parsed.render_as_string()!r} is not supported here",
+            hint="use a SQLite file (sqlite:///.ventil/ventil.sqlite) or Postgres "
+            "(postgresql://USER:PASSWORD@HOST/DATABASE)",
         )
     return Path(parsed.database)
 

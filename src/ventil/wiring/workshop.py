@@ -10,8 +10,13 @@ from urllib.parse import urlsplit
 from ventil import __version__, providers
 from ventil.adapters.clock import SteadyClock
 from ventil.adapters.lock import StateLock
-from ventil.adapters.sql import SqlStore, open_store
-from ventil.adapters.sqlite import sqlite_path, stands
+from ventil.adapters.sql import (
+    SqlStore,
+    database_place,
+    has_database,
+    open_store,
+    upgrade_database,
+)
 from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
 from ventil.core.calendar import Calendar
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
@@ -60,7 +65,12 @@ class Workshop:
     @property
     def has_store(self) -> bool:
         """Whether a state database stands already."""
-        return stands(sqlite_path(self.settings.database_url))
+        return has_database(self.settings.database_url)
+
+    def upgrade_database(self) -> tuple[int, int, str]:
+        """Create or upgrade its tables; the schema before (0: none) and after, its place."""
+        url = self.settings.database_url
+        return *upgrade_database(url), database_place(url)
 
     def lock(self) -> StateLock:
         """The lock of the state folder: one runner at a time."""
