@@ -25,13 +25,8 @@ class Clock(Protocol):
         ...
 
 
-class Provider(Protocol):
-    """An API: how records become requests, and what its replies mean."""
-
-    @property
-    def name(self) -> str:
-        """Its name in settings and reports, such as npm-downloads."""
-        ...
+class Recipe(Protocol):
+    """How records become requests, and responses samples."""
 
     def batches(self, keys: Iterable[str], /) -> Iterable[tuple[str, ...]]:
         """The records of one request each, in the kindest form the API has."""
@@ -41,8 +36,29 @@ class Provider(Protocol):
         """The recipe for one batch; `good` holds the last good values known of it."""
         ...
 
+
+class Api(Protocol):
+    """An API that we ask: what its replies mean."""
+
+    @property
+    def name(self) -> str:
+        """Its name in settings and reports, such as npm-downloads."""
+        ...
+
     def judge(self, request: Request, reply: Reply, now_s: float, /) -> Outcome:
         """What a reply means to the governor."""
+        ...
+
+
+class Provider(Recipe, Api, Protocol):
+    """An API with a recipe of its own."""
+
+
+class Workbench(Protocol):
+    """Does named tasks on untrusted bytes in other processes, within each task's limits."""
+
+    async def run(self, task: str, payload: bytes, /) -> bytes:
+        """What the task gave. Raises WorkbenchError when it broke a limit, or broke."""
         ...
 
 

@@ -14,7 +14,7 @@ from ventil.core.period import Period
 from ventil.core.quota import Quota
 from ventil.engine.gate import LEASE_S, Gate, Patience
 from ventil.engine.prepare import Job, prepare
-from ventil.engine.run import Limits, Outside, Runner
+from ventil.engine.run import Limits, Outside, Party, Runner
 from ventil.ports import Run
 from ventil.testing import (
     FakeClock,
@@ -133,15 +133,22 @@ class JobBench:
         return Runner(
             run,
             Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
-            outside=Outside(self.store, self.queue, self.clock, self.transport, self.reporter),
-            provider=self.provider,
-            governor=Governor(self.policy, now_s, state=state, lost_s=LEASE_S),
+            outside=Outside(self.store, self.queue, self.clock, self.reporter),
+            recipe=self.provider,
+            parties=[
+                Party(
+                    self.provider,
+                    run.provider,
+                    Governor(self.policy, now_s, state=state, lost_s=LEASE_S),
+                    self.transport,
+                )
+            ],
             limits=Limits(
                 chunks_at_once=10,
                 retries=self.retries,
                 retry_delay_s=self.retry_delay_s,
                 tries=self.tries,
-                max_in_flight=self.policy.max_in_flight,
+                side_by_side=self.policy.max_in_flight,
                 patience=self.patience,
             ),
         )

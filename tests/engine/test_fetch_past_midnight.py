@@ -12,6 +12,7 @@ from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Reply, Request, Response
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
+from ventil.engine.door import Door
 from ventil.engine.fetch import Fetcher
 from ventil.providers import get
 
@@ -72,14 +73,14 @@ def fetch_on(day: dt.date) -> tuple[list[str], list[Sample]]:
     """What is asked, and what comes of it, for a run of last-week that began TODAY."""
     transport, ledger = Answering(), ListLedger()
     noon = dt.datetime.combine(day, dt.time(12), dt.UTC)
+    npm, clock = get("npm-downloads"), FixedClock(noon.timestamp())
+    gate: Any = OpenGate()
     fetcher = Fetcher(
-        provider=get("npm-downloads"),
-        transport=transport,  # type: ignore[arg-type]
-        gate=OpenGate(),  # type: ignore[arg-type]
+        recipe=npm,
+        doors={npm.name: Door(npm, transport, gate, clock, tries=1)},  # type: ignore[arg-type]
         ledger=ledger,  # type: ignore[arg-type]
-        clock=FixedClock(noon.timestamp()),
+        clock=clock,
         period=Period.parse("last-week", today=TODAY),
-        tries=1,
     )
     asyncio.run(fetcher.batch(["tiny-lib"], {}))
     return transport.targets, ledger.samples

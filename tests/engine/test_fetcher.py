@@ -12,7 +12,8 @@ from engine_bench import GateBench, PeculiarProvider, policy_of
 from ventil.core.exchange import Fault, FaultKind, Fetch, Reply, Request
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
-from ventil.engine.fetch import MOST_THROTTLES, Fetcher
+from ventil.engine.door import MOST_THROTTLES, Door
+from ventil.engine.fetch import Fetcher
 from ventil.engine.ledger import LedgerWriter
 from ventil.ports import Provider
 from ventil.testing import PlainProvider, ScriptedTransport, answer
@@ -30,14 +31,14 @@ class FetchBench(GateBench):
         ledger = LedgerWriter(
             self.store, series="s", day="d", run_id="r", written=lambda samples: None
         )
+        asked = provider or PlainProvider()
+        self.door = Door(asked, transport, self.gate, self.clock, tries=tries)
         return Fetcher(
-            provider=provider or PlainProvider(),
-            transport=transport,
-            gate=self.gate,
+            recipe=asked,
+            doors={asked.name: self.door},
             ledger=ledger,
             clock=self.clock,
             period=PERIOD,
-            tries=tries,
         )
 
     def stored(self, key: str) -> Status | None:
@@ -68,8 +69,8 @@ async def test_a_throttled_request_comes_again_when_it_may() -> None:
     times = [at_s for at_s, _ in transport.sent]
     assert times[1] - times[0] >= 30.0
     assert times[2] - times[1] >= 10.0  # the policy's cooldown
-    assert fetcher.requests.throttled == 2
-    assert fetcher.requests.ok == 1
+    assert bench.door.requests.throttled == 2
+    assert bench.door.requests.ok == 1
 
 
 async def test_a_record_that_is_always_throttled_ends() -> None:
@@ -95,7 +96,7 @@ async def test_an_overload_is_tried_again_so_often(tries: int, reply: Reply) -> 
     assert sample.status is Status.FAILED
     assert len(transport.sent) == tries
     assert bench.stored("a") is Status.FAILED
-    assert fetcher.requests.failed == tries
+    assert bench.door.requests.failed == tries
 
 
 async def test_one_try_is_enough_where_it_works() -> None:
@@ -104,7 +105,7 @@ async def test_one_try_is_enough_where_it_works() -> None:
     fetcher = bench.open(ScriptedTransport([answer(502), answer()]))
     [(sample, _)] = await fetcher.batch(("a",), {})
     assert sample.status is Status.OK
-    assert fetcher.requests.sent == 2
+    assert bench.door.requests.sent == 2
 
 
 @pytest.mark.parametrize("down_s", [20.0, 120.0, 600.0])

@@ -17,8 +17,8 @@ from ventil.core.model import Good, Sample, Status
 from ventil.crashpoint import crashpoint
 from ventil.engine.fetch import Fetcher, Found
 from ventil.engine.ledger import LedgerWriter
-from ventil.errors import VentilError
-from ventil.ports import ChunkRow, Clock, Provider, Run, Store
+from ventil.errors import Suspended, VentilError
+from ventil.ports import ChunkRow, Clock, Recipe, Run, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ChunkProcessor:
         run: Run,
         *,
         store: Store,
-        provider: Provider,
+        recipe: Recipe,
         fetcher: Fetcher,
         ledger: LedgerWriter,
         clock: Clock,
@@ -46,7 +46,7 @@ class ChunkProcessor:
     ) -> None:
         self._run = run
         self._store = store
-        self._provider = provider
+        self._recipe = recipe
         self._fetcher = fetcher
         self._ledger = ledger
         self._clock = clock
@@ -59,6 +59,9 @@ class ChunkProcessor:
         Returns how many records are to be tried again later: 0 when the chunk is finished,
         because all is settled or doubtful, or because the attempts are used up and the
         failed records are in the failure queue.
+
+        Raises Suspended when records are left that a provider would answer later than
+        anybody wants to wait; all others are done by then, and the attempt has not ended.
         """
         run, store = self._run, self._store
         row = store.chunk(run.id, index)
@@ -68,8 +71,11 @@ class ChunkProcessor:
         keys = [key for batch in batches for key in batch]
         good = store.good(run.series, keys)
         before = self._failed_before(index, row, keys)
-        for result in await self._fetch_all(index, batches, good):
+        results, suspended = await self._fetch_all(index, batches, good)
+        for result in results:
             found.extend(result)
+        if suspended is not None:
+            raise suspended
         asked = {sample.key for sample, _ in found}
         left = [sample for sample in before if sample.key not in asked]
         if left:
@@ -118,7 +124,7 @@ class ChunkProcessor:
         settled.update(asked)
         if again:
             due = [key for key in keys if key not in settled]
-            return [tuple(batch) for batch in self._provider.batches(due)], [*asked.values()]
+            return [tuple(batch) for batch in self._recipe.batches(due)], [*asked.values()]
         kept = (tuple(key for key in batch if key not in settled) for batch in row.batches)
         return [batch for batch in kept if batch], [*asked.values()]
 
@@ -141,18 +147,19 @@ class ChunkProcessor:
             if entry.attempts > 1:
                 again.append(key)
         if before:
-            self._fetcher.blame.failed_before(index, again if self._any_answered() else ())
+            self._fetcher.failed_before(index, again if self._any_answered() else ())
         return before
 
     def _any_answered(self) -> bool:
         """Whether the provider ever answered in this run, in this start or an earlier one."""
         before = self._run.tallies.get("requests", {})
-        return self._fetcher.requests.ok > 0 or before.get("ok", 0) > 0
+        return self._fetcher.answered or before.get("ok", 0) > 0
 
     async def _fetch_all(
         self, index: int, batches: Sequence[tuple[str, ...]], good: Mapping[str, Good]
-    ) -> list[list[Found]]:
+    ) -> tuple[list[list[Found]], Suspended | None]:
         results: list[list[Found]] = []
+        suspended: Suspended | None = None
         todo = deque(batches)
 
         async def work(group: asyncio.TaskGroup) -> None:
@@ -160,9 +167,13 @@ class ChunkProcessor:
                 if todo:
                     group.create_task(work(group))
 
+            nonlocal suspended
             while todo and not self._fetcher.hopeless(index):
                 batch = todo.popleft()
-                results.append(await self._fetch_one(index, batch, good, another))
+                try:
+                    results.append(await self._fetch_one(index, batch, good, another))
+                except Suspended as error:  # others may need other providers
+                    suspended = error
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -170,7 +181,7 @@ class ChunkProcessor:
                     group.create_task(work(group))
         except ExceptionGroup as group_error:
             raise _first(group_error) from group_error
-        return results
+        return results, suspended
 
     async def _fetch_one(
         self,

@@ -72,6 +72,7 @@ class Gate:
         self._saved_changes = -1
         self._waiting: tuple[Reason, str] | None = None
         self._waiting_since_s = 0.0
+        self._turned_away: Suspended | None = None
         self._first_sent_s: float | None = None
         self._last_alive_s: float | None = None
         self._last_trouble = ""
@@ -94,12 +95,15 @@ class Gate:
 
         `urgent`: a person waits for it, so it goes before the others; see `WaitingLine`.
         Raises CancelledError when the run stops, StateError when the governor's state
-        cannot be stored.
+        cannot be stored, Suspended when those who wait are turned away.
         """
         if not (self._closed or self._line):
+            self._turned_away = None
             permit = self._admit(weight, retry, record)
             if permit is not None:
                 return permit
+            if self._turned_away is not None:
+                raise self._turned_away
         future: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._line.join(
             future, weight=weight, retry=retry, record=record, urgent=urgent, chunk=chunk
@@ -301,6 +305,13 @@ class Gate:
         self._paused = reason
         if self.queued:
             self._pump()
+
+    def turn_away(self, error: Suspended) -> None:
+        """Let nobody wait any longer: they get *error*. Who comes later is judged anew."""
+        self._turned_away = error
+        for ticket in self._line.clear():
+            if not ticket.permit.done():
+                ticket.permit.set_exception(Suspended(error.message, hint=error.hint))
 
     def check(self) -> None:
         """Look at the clock once more: a wait may have become too long by now."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from ventil.core.model import Sample
+from ventil.core.model import Kept, Sample
 from ventil.crashpoint import crashpoint
 from ventil.ports import Store
 
@@ -46,6 +46,10 @@ class LedgerWriter:
         self._writers: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Handle | None = None
         self._soon = False
+
+    def kept(self, name: str) -> Kept | None:
+        """What the run's series has kept under *name*. Raises StateError."""
+        return self._store.kept(self._series, name)
 
     async def write(self, samples: Sequence[Sample], at_s: float) -> None:
         """Return when *samples*, fetched at *at_s*, are committed. Raises StateError."""

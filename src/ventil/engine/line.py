@@ -111,6 +111,15 @@ class WaitingLine:
             waiting, key=lambda it: (it.retry, failures(it.chunk), it.number), default=None
         )
 
+    def clear(self) -> list[Ticket]:
+        """Everybody leaves; those who did."""
+        left: list[Ticket] = []
+        for place in (self._urgent, self._others):
+            for queue in (place.fresh, place.again):
+                left.extend(queue)
+                queue.clear()
+        return left
+
     def leave(self, ticket: Ticket) -> None:
         """*ticket*, which `next` or `probe` named, got its permit."""
         place = self._urgent if ticket.urgent else self._others

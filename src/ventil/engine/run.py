@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ventil.core.governor import Governor, Reason
@@ -20,11 +19,24 @@ from ventil.core.model import Sample, Status
 from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
 from ventil.engine.chunk import Attempts, ChunkProcessor
-from ventil.engine.fetch import Fetcher, Requests
+from ventil.engine.door import Door
+from ventil.engine.fetch import Fetcher
 from ventil.engine.gate import Gate, Patience
 from ventil.engine.ledger import LedgerWriter
-from ventil.errors import Cancelled, VentilError
-from ventil.ports import Clock, Durable, Provider, Reporter, Run, Store, Transport
+from ventil.engine.progress import Progress
+from ventil.engine.tallies import Tally, added
+from ventil.errors import Cancelled, Suspended, VentilError
+from ventil.ports import (
+    Api,
+    Clock,
+    Durable,
+    Recipe,
+    Reporter,
+    Run,
+    Store,
+    Transport,
+    Workbench,
+)
 
 GRACE_S = 3.0
 """How long a stop waits for the requests in flight, so that they need not be repeated."""
@@ -32,70 +44,52 @@ GRACE_S = 3.0
 TICK_S = 0.5
 """How often a run looks for a person's word (cancel, pause) and reports its progress."""
 
-_RATE_WINDOW_S = 30.0
 _LATE_S = 0.05  # a timer may be that late without a word about it
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What bounds a run: see `[run]` in the settings."""
+    """What bounds a run: see `[run]` in the settings.
+
+    `side_by_side`: batches of a chunk that are under way together; what may be in flight at
+    the provider, or all of them where each goes its own way to several providers.
+    """
 
     chunks_at_once: int
     retries: int
     retry_delay_s: float
     tries: int
-    max_in_flight: int
+    side_by_side: int
     patience: Patience
 
 
 @dataclass(slots=True)
 class Outside:
-    """What a run needs of the outside."""
+    """What a run needs of the outside. `workbench` is None for recipes that need none."""
 
     store: Store
     durable: Durable
     clock: Clock
-    transport: Transport
     reporter: Reporter
+    workbench: Workbench | None = None
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What has been answered so far; `recent` holds (time, records done) of the last while."""
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A provider of a job: its key, how to ask it, and what its governor knows."""
 
-    total: int
-    done: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    settled: int = 0
-    recent: deque[tuple[float, int]] = field(default_factory=deque)
-
-    def add(self, sample: Sample) -> None:
-        before = self.done.get(sample.key)
-        status = sample.status.value
-        if before is not None:
-            self.counts[before] -= 1
-        self.counts[status] = self.counts.get(status, 0) + 1
-        if sample.status.settles:
-            self.done.pop(sample.key, None)
-        else:
-            self.done[sample.key] = status
-
-    @property
-    def answered(self) -> int:
-        return self.settled + sum(self.counts.values())
-
-    def rate(self, now_s: float) -> float:
-        """Records a second over the last half minute."""
-        recent = self.recent
-        recent.append((now_s, self.answered))
-        while len(recent) > 2 and now_s - recent[0][0] > _RATE_WINDOW_S:
-            recent.popleft()
-        elapsed_s = now_s - recent[0][0]
-        return (recent[-1][1] - recent[0][1]) / elapsed_s if elapsed_s > 0 else 0.0
+    api: Api
+    key: str
+    governor: Governor
+    transport: Transport
 
 
 class Runner:
-    """Executes one run in this process."""
+    """Executes one run in this process.
+
+    With one party a wait that is too long ends the run. With several it only turns away
+    those who need that one; the run goes on with all the others and is suspended at its end.
+    """
 
     def __init__(
         self,
@@ -103,8 +97,8 @@ class Runner:
         period: Period,
         *,
         outside: Outside,
-        provider: Provider,
-        governor: Governor,
+        recipe: Recipe,
+        parties: Sequence[Party],
         limits: Limits,
     ) -> None:
         self._run = run
@@ -112,45 +106,73 @@ class Runner:
         self._limits = limits
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._open: set[int] = set()
+        self._left: dict[int, Suspended] = {}  # chunks of which a part has to wait
         store, clock = outside.store, outside.clock
-        self._progress = _Progress(total=run.records)
-        self._gate = Gate(
-            run.provider,
-            governor,
-            clock,
-            store,
-            patience=limits.patience,
-            stop=self.stop,
-        )
+        self._progress = Progress(total=run.records)
+        self._keys = {party.api.name: party.key for party in parties}
+        self._doors = {
+            party.api.name: self._door(party, alone=len(parties) == 1) for party in parties
+        }
+        self._gates = [door.gate for door in self._doors.values()]
+        self._own_waits_s: dict[str, float] = {}
         ledger = LedgerWriter(
             store,
             series=run.series,
             day=run.day,
             run_id=run.id,
             written=self._written,
-            enough=lambda: self._gate.in_flight // 2,
+            enough=self._enough(),
         )
         self._fetcher = Fetcher(
-            provider=provider,
-            transport=outside.transport,
-            gate=self._gate,
+            recipe=recipe,
+            doors=self._doors,
             ledger=ledger,
             clock=clock,
             period=period,
-            tries=limits.tries,
+            workbench=outside.workbench,
         )
         self._processor = ChunkProcessor(
             run,
             store=store,
-            provider=provider,
+            recipe=recipe,
             fetcher=self._fetcher,
             ledger=ledger,
             clock=clock,
-            attempts=Attempts(limits.retries, limits.max_in_flight),
+            attempts=Attempts(limits.retries, limits.side_by_side),
             note=outside.reporter.note,
         )
         self._retrying: dict[int, float] = {}
-        self._before = _Tallies.of(run.tallies)
+        self._before = run.tallies
+
+    def _door(self, party: Party, *, alone: bool) -> Door:
+        outside, limits = self._outside, self._limits
+
+        def stop(error: Exception) -> None:
+            if alone or not isinstance(error, Suspended):
+                self.stop(error)
+            else:
+                gate.turn_away(error)
+
+        gate = Gate(
+            party.key,
+            party.governor,
+            outside.clock,
+            outside.store,
+            patience=limits.patience,
+            stop=stop,
+        )
+        return Door(party.api, party.transport, gate, outside.clock, tries=limits.tries)
+
+    def _enough(self) -> Callable[[], int]:
+        """How many answers are worth a commit: half of what is in flight."""
+        if len(self._gates) == 1:
+            gate = self._gates[0]
+            return lambda: gate.in_flight // 2
+        return lambda: self._in_flight // 2
+
+    @property
+    def _in_flight(self) -> int:
+        return sum(gate.in_flight for gate in self._gates)
 
     def stop(self, error: Exception) -> None:
         """End the run early with *error*; the first one counts."""
@@ -207,6 +229,10 @@ class Runner:
         self._retrying.pop(index, None)
         try:
             again = await self._processor.process(index, attempt)
+        except Suspended as error:
+            self._left[index] = error
+            self._stop_if_all_wait()
+            return 0  # as far as the queue knows; the next start looks at the chunk's row
         except VentilError as error:
             self.stop(error)
             raise asyncio.CancelledError from error
@@ -217,24 +243,34 @@ class Runner:
             self._open.discard(index)
             if not self._open and not self._stopped.done():
                 self._stopped.set_result(None)
+            self._stop_if_all_wait()
         return again
+
+    def _stop_if_all_wait(self) -> None:
+        """Suspend the run when nothing is left but what has to wait for some provider."""
+        if self._left and not self._open - self._left.keys():
+            said = dict.fromkeys(error.message for error in self._left.values())
+            error = next(iter(self._left.values()))
+            self.stop(Suspended("; ".join(said), hint=error.hint))
 
     async def _wind_down(
         self, watch: asyncio.Task[None], queueing: asyncio.Task[None] | None
     ) -> None:
         loop = asyncio.get_running_loop()
-        self._gate.close()
+        for gate in self._gates:
+            gate.close()
         deadline_s = loop.time() + GRACE_S
         # A settle rings no bell, so this looks fifty times a second, for GRACE_S at most.
-        while self._gate.in_flight and loop.time() < deadline_s:  # noqa: ASYNC110
+        while self._in_flight and loop.time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         await self._outside.durable.stop(over=not self._open)
         if queueing is not None:
             await asyncio.gather(queueing, return_exceptions=True)
-        await self._outside.transport.close()
-        self._gate.save()
+        for door in self._doors.values():
+            await door.transport.close()
+            door.gate.save()
         self._outside.store.update_run(self._run.id, tallies=self.tallies())
 
     # -- watching --------------------------------------------------------------------
@@ -247,8 +283,9 @@ class Runner:
                 current = store.run(run.id)
                 if current is not None and current.cancel:
                     self.stop(Cancelled(f"run {run.id} was cancelled"))
-                self._gate.pause(store.provider(run.provider).paused)
-                self._gate.check()
+                for name, door in self._doors.items():
+                    door.gate.pause(store.provider(self._keys[name]).paused)
+                    door.gate.check()
                 store.update_run(run.id, tallies=self.tallies())
             except Exception as error:
                 self.stop(error)
@@ -258,13 +295,18 @@ class Runner:
             await asyncio.sleep(TICK_S)
             passed_s = self._outside.clock.now_s() - before_s
             if passed_s - TICK_S > _LATE_S:  # everything here was late by as much
-                self._gate.waited(Reason.OWN_CPU, passed_s - TICK_S)
-            if self._retrying and not (self._gate.in_flight or self._gate.queued):
-                self._gate.waited(Reason.RETRY_DELAY, TICK_S)
+                self._waited(Reason.OWN_CPU, passed_s - TICK_S)
+            if self._retrying and not (
+                self._in_flight or any(gate.queued for gate in self._gates)
+            ):
+                self._waited(Reason.RETRY_DELAY, TICK_S)
+
+    def _waited(self, reason: Reason, seconds: float) -> None:
+        waits_s = self._own_waits_s
+        waits_s[reason.value] = waits_s.get(reason.value, 0.0) + seconds
 
     def _written(self, samples: Sequence[tuple[Sample, float]]) -> None:
-        for sample, _ in samples:
-            self._progress.add(sample)
+        self._progress.add(sample for sample, _ in samples)
 
     def _settled_count(self) -> int:
         run = self._run
@@ -279,8 +321,8 @@ class Runner:
         progress = self._progress
         rate = progress.rate(now_s)
         left = max(0, progress.total - progress.answered)
-        limited = self._gate.limited_by()
-        if limited is None and self._retrying and self._gate.in_flight == 0:
+        limited = "; ".join(filter(None, (gate.limited_by() for gate in self._gates))) or None
+        if limited is None and self._retrying and self._in_flight == 0:
             again = len(self._retrying)
             wait_s = max(0.0, min(self._retrying.values()) - now_s)
             limited = (
@@ -297,7 +339,7 @@ class Runner:
             "settled_before": progress.settled,
             "rate": rate,
             "eta_s": self._eta_s(left, rate, now_s),
-            "in_flight": self._gate.in_flight,
+            "in_flight": self._in_flight,
             "limited_by": limited,
         }
 
@@ -308,39 +350,9 @@ class Runner:
 
     def tallies(self) -> dict[str, Any]:
         """Requests and waits of this run so far, over all its starts."""
-        now = _Tallies(self._fetcher.requests, self._gate.waits_s)
-        return self._before.plus(now).as_json()
-
-
-@dataclass(slots=True)
-class _Tallies:
-    requests: Requests
-    waits_s: Mapping[str, float]
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any]) -> _Tallies:
-        return cls(Requests(**stored.get("requests", {})), stored.get("waits_s", {}))
-
-    def plus(self, other: _Tallies) -> _Tallies:
-        a, b = self.requests, other.requests
-        total = Requests(
-            a.sent + b.sent, a.ok + b.ok, a.throttled + b.throttled, a.failed + b.failed
-        )
-        reasons = {*self.waits_s, *other.waits_s}
-        waits = {
-            r: round(self.waits_s.get(r, 0.0) + other.waits_s.get(r, 0.0), 3)
-            for r in sorted(reasons)
+        now = {
+            name: Tally(door.requests, door.gate.waits_s)
+            for name, door in self._doors.items()
+            if door.requests.sent or door.gate.waits_s
         }
-        return _Tallies(total, waits)
-
-    def as_json(self) -> dict[str, Any]:
-        r = self.requests
-        return {
-            "requests": {
-                "sent": r.sent,
-                "ok": r.ok,
-                "throttled": r.throttled,
-                "failed": r.failed,
-            },
-            "waits_s": dict(self.waits_s),
-        }
+        return added(self._before, now, self._own_waits_s)

@@ -13,7 +13,7 @@ from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
 from ventil.engine.gate import Patience
 from ventil.engine.prepare import Job, prepare
-from ventil.engine.run import Limits, Outside, Runner
+from ventil.engine.run import Limits, Outside, Party, Runner
 from ventil.errors import Busy, Cancelled, Interrupted, Stopped, VentilError
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.asked import Result
@@ -109,15 +109,15 @@ async def execute(
     runner = Runner(
         run,
         Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
-        outside=Outside(store, queue, workshop.clock, transport, reporter),
-        provider=provider,
-        governor=governor,
+        outside=Outside(store, queue, workshop.clock, reporter),
+        recipe=provider,
+        parties=[Party(provider, run.provider, governor, transport)],
         limits=Limits(
             chunks_at_once=runs.chunks_at_once,
             retries=runs.retries,
             retry_delay_s=runs.retry_delay_s,
             tries=runs.tries,
-            max_in_flight=settings.max_in_flight,
+            side_by_side=settings.max_in_flight,
             patience=Patience(max_wait_s, runs.reach_within_s),
         ),
     )

@@ -1,0 +1,116 @@
+"""The door to one provider: its gate, its transport, its judge, and what came of requests.
+
+What is tried again, and when. A *throttled* request re-enters the queue behind the
+governor's pause; that is not the record's fault, so it may happen `MOST_THROTTLES` times.
+An *overloaded* one (5xx, no connection, a garbled body) is tried `tries` times while the
+provider is otherwise well; while the breaker is open a failed probe says little of its
+record, so it counts less (`MOST_PROBES`), and the record goes to the end of the queue and
+lets another one of its chunk in, which may be the next probe. When the tries are used up
+the recipe gets the last reply and makes failed samples of it. A request that is not
+idempotent is sent once.
+
+The governor hears nothing of a failing answer that is the record's or its chunk's own fault
+(`core.blame`): neither the breaker nor the limit is about that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ventil.core.exchange import Outcome, Reply, Request, Response, Verdict
+from ventil.core.governor import Permit
+from ventil.crashpoint import crashpoint
+from ventil.engine.gate import Gate
+from ventil.ports import Api, Clock, Transport
+
+MOST_THROTTLES = 5
+MOST_PROBES = 4
+
+Held = tuple[Permit, Outcome, float]
+"""A permit that is still to be settled, with what came of it and when."""
+
+
+@dataclass(slots=True)
+class Requests:
+    """Requests of a run to one provider, by what came of them."""
+
+    sent: int = 0
+    ok: int = 0
+    throttled: int = 0
+    failed: int = 0
+
+
+class Door:
+    """One provider of one run."""
+
+    def __init__(
+        self, api: Api, transport: Transport, gate: Gate, clock: Clock, *, tries: int
+    ) -> None:
+        self.api = api
+        self.transport = transport
+        self.gate = gate
+        self._clock = clock
+        self._tries = max(1, tries)
+        self.requests = Requests()
+        self.blame = gate.blame
+
+    def hopeless(self, chunk: int) -> bool:
+        """Whether the rest of *chunk*, which has failed before, need not be asked again."""
+        return self.blame.hopeless(chunk) and self.gate.breaker_open
+
+    async def exchange(
+        self, request: Request, record: str, chunk: int, stuck: Callable[[], None]
+    ) -> tuple[Reply, Held]:
+        """Send until there is an answer to hand on; its permit is still to be settled."""
+        throttles = overloads = probes = 0
+        while True:
+            permit = await self.gate.acquire(
+                weight=request.weight,
+                retry=throttles + overloads + probes > 0,
+                record=record,
+                chunk=chunk,
+            )
+            self.requests.sent += 1
+            crashpoint("send.before")
+            try:
+                reply = await self.transport.send(request)
+            except BaseException:
+                self.gate.settle(permit, Outcome(Verdict.IGNORED), self._clock.now_s())
+                raise
+            crashpoint("send.after")
+            now_s = self._clock.now_s()
+            outcome = self.api.judge(request, reply, now_s)
+            verdict = outcome.verdict
+            if verdict is Verdict.LIVE:
+                self.requests.ok += 1
+                self.blame.answered(chunk, record)
+                return reply, (permit, outcome, now_s)
+            if verdict is Verdict.THROTTLED:
+                self.requests.throttled += 1
+                throttles += 1
+                last = throttles > MOST_THROTTLES
+            else:
+                self.requests.failed += 1
+                own = (
+                    verdict is Verdict.OVERLOADED
+                    and isinstance(reply, Response)
+                    and outcome.retry_after_s is None
+                    and self.blame.failed(chunk, record)
+                )
+                if own:
+                    self.gate.heard(now_s)
+                    outcome = replace(outcome, verdict=Verdict.IGNORED)
+                if verdict is Verdict.REFUSED:
+                    last = True
+                elif self.gate.breaker_open and not own:
+                    probes += 1
+                    last = probes >= MOST_PROBES or self.hopeless(chunk)
+                else:
+                    overloads += 1
+                    last = overloads >= self._tries
+            if last or not request.idempotent:
+                return reply, (permit, outcome, now_s)
+            self.gate.settle(permit, outcome, now_s)
+            if probes:
+                stuck()
