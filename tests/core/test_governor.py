@@ -186,6 +186,31 @@ def test_retries_have_a_budget() -> None:
     permit(governor, T0)
 
 
+def test_retries_may_have_all_slots_when_there_is_nothing_else() -> None:
+    """At the end of a job nothing is kept free for first tries that do not come."""
+    governor = Governor(replace(FOUR, max_in_flight=8), T0)
+    permit(governor, T0)
+    for _ in range(2):
+        permit(governor, T0, retry=True)
+    held = wait(governor, T0, retry=True)
+    assert held.until_s == T0 + 1.0
+    for _ in range(5):
+        permit(governor, T0 + 1.0, retry=True)
+    assert wait(governor, T0 + 1.0, retry=True).reason is Reason.CONCURRENCY_LIMIT
+
+
+def test_a_used_up_budget_in_the_header_fields_tells_a_quota_from_a_cap() -> None:
+    """A 429 without Retry-After whose fields say "0 remaining" holds until their reset."""
+    governor = Governor(Policy(), T0)
+    first, second = permit(governor, T0), permit(governor, T0)
+    governor.settle(first, T0 + 0.1, LIVE)
+    spent = Outcome(Verdict.THROTTLED, None, (RateHint(10.0, 0.0, 5.0),), "429")
+    governor.settle(second, T0 + 0.1, spent)
+    condition = governor.condition(T0 + 0.1)
+    assert condition.gate_until_s == pytest.approx(T0 + 5.15, abs=0.06)
+    assert condition.ceiling is None
+
+
 def test_a_slot_is_returned_once() -> None:
     """A duplicate completion, or one after a cancellation, changes nothing (case 12)."""
     governor = Governor(FOUR, T0)

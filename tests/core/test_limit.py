@@ -149,6 +149,38 @@ def test_a_stall_is_noticed_and_a_late_answer_ends_it() -> None:
     assert condition.limit >= 0.8 * before
 
 
+def test_requests_that_a_hang_swallowed_hold_no_slots_afterwards() -> None:
+    """Edge case 8: a probe is answered before those that were sent before it: they are lost.
+
+    Their timeouts, a minute later, say nothing about the provider as it is now.
+    """
+    governor, provider = Governor(Policy(), 0.0, seed=2), Provider(20)
+    drive(governor, provider, 0.0, 30.0)
+    stuck = []
+    while isinstance(answer := governor.admit(30.0, pending=99), Permit):
+        stuck.append(answer)
+    now_s = 30.0
+    while len(stuck) < 40 and governor.condition(now_s).breaker != "half-open":
+        assert answer.until_s is not None
+        now_s = answer.until_s
+        answer = governor.admit(now_s, pending=99)
+        if isinstance(answer, Permit):
+            governor.settle(answer, now_s + 0.1, LIVE)
+            break
+    assert governor.condition(now_s + 0.1).breaker == "closed"
+    again = 0
+    while isinstance(governor.admit(now_s + 0.1, pending=99), Permit):
+        again += 1
+    assert again == governor.condition(now_s + 0.1).limit >= 4
+    assert governor.in_flight == again + len(stuck)
+    ceiling = governor.condition(now_s + 0.1).ceiling
+    for permit in stuck:
+        governor.settle(permit, 120.0, SILENCE)
+    assert governor.condition(120.0).breaker == "closed"
+    assert governor.condition(120.0).ceiling == ceiling
+    assert governor.in_flight == again
+
+
 def test_an_outage_at_the_first_request() -> None:
     """Edge case 8: nothing was ever answered; probes, no hammering, then a start."""
     governor = Governor(Policy(), 0.0, seed=2)

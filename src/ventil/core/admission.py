@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FRESH_FIRST_S = 1.0
 """For so long a probe that is due is kept for a request that was not tried before."""
+ALONE_AFTER_S = 1.0
+"""When no first try was asked for in so long there is none, and no slot is kept for one."""
 _MOST_GATE_PROBES = 4
 _CATCH_UP_S = 0.2
 """Who comes late may catch up with so much of an announced budget's pace."""
@@ -91,7 +93,7 @@ def _held(it: Parts, now_s: float, retry: bool, probe: bool, gate_probe: bool) -
     if gate_probe and gate.probes_out > 0:
         it.reclaim(now_s)
     if gate_probe and gate.probes_out > 0:
-        in_time = gate.probes_out < _MOST_GATE_PROBES and len(it.open) < it.limit.whole
+        in_time = gate.probes_out < _MOST_GATE_PROBES and it.slots < it.limit.whole
         if not in_time or now_s < it.gate_probe_s:
             return Wait(
                 it.gate_probe_s if in_time else it.lost_from(now_s),
@@ -138,11 +140,11 @@ def _resting(it: Parts, now_s: float) -> Wait | None:
         return None
     if now_s < etiquette.next_s:
         return Wait(etiquette.next_s, Reason.LATENCY, f"resting: {etiquette.why}")
-    if len(it.open) >= etiquette.ceiling:
+    if it.slots >= etiquette.ceiling:
         return Wait(
             it.lost_from(now_s),
             Reason.LATENCY,
-            f"{len(it.open)} in flight, for {etiquette.why}",
+            f"{it.slots} in flight, for {etiquette.why}",
         )
     return None
 
@@ -151,24 +153,27 @@ def _no_slot(
     it: Parts, now_s: float, retry: bool, probe: bool, gate_probe: bool
 ) -> Wait | None:
     """The limit on requests in flight, and the retries' share of it."""
-    if probe:
-        most = it.policy.max_in_flight
-    else:
+    ceiling = it.policy.max_in_flight
+    most = ceiling
+    if not probe:
         most = it.limit.whole
         drain_to = it.drain_to
         if drain_to is not None:
-            if len(it.open) > drain_to:
+            if it.slots > drain_to:
                 most = drain_to
             else:
                 it.drain_to = None
-    if len(it.open) >= most:
+    # Those lost hold no slot of the limit, but the policy's ceiling is for all.
+    if it.slots >= most or len(it.open) >= ceiling:
         it.reclaim(now_s)
-        if len(it.open) >= most:
+        if it.slots >= most or len(it.open) >= ceiling:
             return _full(it, now_s, probe)
     if retry and not (probe or gate_probe):
         most = max(1, int(it.policy.retry_share * it.limit.whole))
         if it.retries >= most:
-            return Wait(None, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
+            alone_s = it.first_try_s + ALONE_AFTER_S
+            if now_s < alone_s:
+                return Wait(alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
     return None
 
 
@@ -176,7 +181,7 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
     """Too many in flight: wait for an answer, unless none comes any more."""
     until_s = it.lost_from(now_s)
     if it.adaptive and not probe:
-        stall_s = it.stall.due(len(it.open), it.throughput(it.stall.last_s))
+        stall_s = it.stall.due(it.slots, it.throughput(it.stall.last_s))
         if now_s >= stall_s:
             it.breaker.open(now_s, "no answers any more", soft=True)
             it.learner.interrupted()
@@ -189,7 +194,7 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
     return Wait(
         until_s if until_s is None or until_s > now_s else now_s + 0.001,
         Reason.CONCURRENCY_LIMIT,
-        f"{len(it.open)} in flight",
+        f"{it.slots} in flight",
     )
 
 
@@ -249,18 +254,18 @@ def _permit(
     it.windows.take(now_s, weight)
     it.count += 1
     it.weight += weight
+    in_flight = it.slots + 1
     permit = Permit(
         it.weight,
         now_s,
         weight,
         retry,
         record,
-        len(it.open) + 1,
+        in_flight,
         it.breaker.generation,
         probe,
         gate_probe,
     )
-    in_flight = len(it.open) + 1
     it.learner.begin(now_s)
     it.learner.take(now_s, weight)
     if it.caution is not None:

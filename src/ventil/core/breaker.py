@@ -11,14 +11,16 @@
 There are no timers: what the breaker says follows from the `now_s` it is asked with.
 While open, one real request at a time may go out as a probe, at 1, 2, 4, 8, 16, 30, 30 ...
 seconds (or up to 15 % sooner). A probe that hangs does not hold up the next one: as many may
-be out as fit into one request timeout. Every opening starts a generation; replies to requests
-of an earlier one change nothing, so late answers are harmless.
+be out as fall due within one request timeout. (With as many as fit into it at the longest
+interval, the early ones of a hang were all there were: half a minute of it, and the provider
+was up again for another minute before anybody asked.) Every opening starts a generation;
+replies to requests of an earlier one change nothing, so late answers are harmless.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf, log
+from math import ceil, inf, log, log2
 from typing import TYPE_CHECKING
 
 from ventil.core.backoff import probe_interval_s
@@ -63,7 +65,8 @@ class Breaker:
         self._threshold = threshold
         self._probe_cap_s = probe_cap_s
         self._random = random
-        self.most_probes = max(1, ceil(timeout_s / probe_cap_s))
+        early = ceil(log2(1.0 + min(timeout_s, probe_cap_s)))  # 1, 2, 4 ... s apart
+        self.most_probes = early + ceil(timeout_s / probe_cap_s)
         self.opened_s: float | None = None
         self.next_probe_s = 0.0
         self.soft = False

@@ -29,7 +29,8 @@ a call with an earlier time counts as made at the latest time seen.
 - A request that failed or was throttled goes back into the *same* queue, after Retry-After
   if one was named or else after `backoff.retry_delay_s`, and is asked for with `retry=True`.
   When that is answered by a `Wait`, ask once more for a request that was never tried, if
-  there is one: retries may use a quarter of the slots, and probes are first tries.
+  there is one: retries may use a quarter of the slots, and probes are first tries. When
+  none was asked for in a second, retries may use all.
 - An `Outcome` is a verdict with what the reply said about time: 200 and the likes of 404 are
   `LIVE`; 429 is `THROTTLED` with `retry_after_s` (None when it named none); 5xx, a timeout
   (after `Policy.timeout_s`) and a broken connection are `OVERLOADED`; rate-limit header
@@ -181,6 +182,8 @@ class Governor:
             waited_s = now_s - it.waiting_since_s
             if waited_s > 0:
                 it.waited[reason] = it.waited.get(reason, 0.0) + waited_s
+        if not retry:
+            it.first_try_s = now_s
         answer = decide(it, now_s, pending, weight, retry, record)
         if isinstance(answer, Wait):
             it.waiting = answer.reason
@@ -222,7 +225,8 @@ class Governor:
     @property
     def full(self) -> bool:
         """Whether the limit on requests in flight is reached: only a settle makes room."""
-        return len(self.parts.open) >= self.parts.limit.whole
+        it = self.parts
+        return it.slots >= it.limit.whole or len(it.open) >= it.policy.max_in_flight
 
     def condition(self, now_s: float) -> Condition:
         """What a person wants to know. Changes nothing."""

@@ -31,6 +31,9 @@ def overloaded(it: Parts, permit: Permit, now_s: float, why: str) -> None:
     if breaker.overloaded(now_s, permit.record, why, threshold=threshold):
         it.learner.interrupted()
         it.changes += 1
+        if it.trial_of is not None:  # it was the outage that began
+            it.trial_of = None
+            limit.hold_down(1.0)
     elif it.adaptive and not was_open:
         if breaker.failures >= HESITATE_AFTER:
             it.hesitate_until_s = now_s + HESITATE_S

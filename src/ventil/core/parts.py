@@ -46,6 +46,7 @@ class Parts:
         "episode_s",
         "etiquette",
         "fastest_s",
+        "first_try_s",
         "gate",
         "gate_probe_s",
         "hesitate_until_s",
@@ -53,6 +54,7 @@ class Parts:
         "kept_until_s",
         "learner",
         "limit",
+        "lost",
         "now_s",
         "open",
         "open_until_s",
@@ -82,7 +84,9 @@ class Parts:
 
         # Requests in flight, and all those before.
         self.open: dict[int, Permit] = {}  # sent and not returned, in the order sent
+        self.lost = 0  # of these, taken for lost: they hold no slot of the limit
         self.retries = 0  # in flight
+        self.first_try_s = now_s  # when one was last asked for
         self.count = 0  # permits given
         self.weight = 0  # total weight given
         self.verdicts = dict.fromkeys(Verdict, 0)
@@ -146,6 +150,9 @@ class Parts:
             return
         permit.returned = True
         del self.open[id(permit)]
+        if permit.lost:
+            self.lost -= 1
+            return
         if permit.retry:
             self.retries -= 1
 
@@ -169,6 +176,27 @@ class Parts:
         for oldest in self.open.values():
             return max(now_s, self._lost_after(oldest))
         return None
+
+    @property
+    def slots(self) -> int:
+        """Slots of the limit that are taken: requests in flight without those lost."""
+        return len(self.open) - self.lost
+
+    def write_off(self, before_s: float) -> None:
+        """What was sent before this moment of a stall is lost: it holds no slot any more."""
+        for permit in self.open.values():
+            if permit.sent_s < before_s and not permit.lost:
+                permit.lost = True
+                self.lost += 1
+                self.retries -= permit.retry
+
+    def write_back(self) -> None:
+        """One of those taken for lost was answered: none of them is."""
+        for permit in self.open.values():
+            if permit.lost:
+                permit.lost = False
+                self.retries += permit.retry
+        self.lost = 0
 
     def throughput(self, now_s: float) -> float:
         """Answers per second over about one and a half rounds; 0.0 before the second."""

@@ -20,6 +20,7 @@ class Permit:
         "gate_probe",
         "generation",
         "in_flight",
+        "lost",
         "number",
         "probe",
         "record",
@@ -52,6 +53,7 @@ class Permit:
         self.probe = probe
         self.gate_probe = gate_probe
         self.cohort: Cohort | None = None
+        self.lost = False  # taken for lost; see `Parts.write_off`
         self.returned = False
         self.settled = False
 

@@ -44,6 +44,8 @@ def learn(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
         if etiquette.answered(now_s, permit.sent_s, failed=failed, in_flight=permit.in_flight):
             it.changes += 1
     if verdict is Verdict.LIVE:
+        if permit.lost and it.lost:
+            it.write_back()
         it.refused = 0
         time_s = now_s - permit.sent_s
         if time_s < it.fastest_s:
@@ -70,7 +72,7 @@ def learn(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
         if outcome.retry_after_s is not None:
             gate.hold(now_s, outcome.retry_after_s, outcome.detail)
             it.changes += 1
-        if current:
+        if current and not permit.lost:  # else it belongs to the outage that is over
             overload.overloaded(it, permit, now_s, outcome.detail)
     elif verdict is Verdict.THROTTLED:
         it.refused = 0
@@ -92,8 +94,13 @@ def _revive(it: Parts, permit: Permit, current: bool) -> None:
             breaker.close()
             it.changes += 1
         return
+    was_stall = breaker.soft
     if breaker.live():
         it.changes += 1
+        if was_stall:
+            # Answered before those that were sent before it: they are lost, and would
+            # hold all slots until their timeouts.
+            it.write_off(permit.sent_s)
         if it.adaptive:
             good = limit.good or limit.limit
             limit.restart(max(2.0, good / 4), good)

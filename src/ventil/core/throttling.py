@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ventil.core.announced import RESET_GUARD_S
+
 if TYPE_CHECKING:
-    from ventil.core.exchange import Outcome
+    from ventil.core.exchange import Outcome, RateHint
     from ventil.core.parts import Parts
     from ventil.core.permit import Permit
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 def throttled(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
     """A throttle is a quota, or a cap on requests in flight that answers the same way."""
     named_s = outcome.retry_after_s
+    if named_s is None and it.policy.cooldown_s is None:
+        named_s = _reset_s(outcome.hints)
     silent = it.adaptive and named_s is None and it.policy.cooldown_s is None
     if silent and not (
         it.gate.checking
@@ -52,6 +56,16 @@ def throttled(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None
     it.gate.throttled(now_s, permit.sent_s, named_s, outcome.detail)
     if named_s is not None:
         it.learner.reset_named(now_s + named_s, named_s)
+
+
+def _reset_s(hints: tuple[RateHint, ...]) -> float | None:
+    """Seconds until the last of the used up budgets is reset; None when none says so."""
+    resets_s = [
+        hint.reset_s + RESET_GUARD_S
+        for hint in hints
+        if hint.remaining is not None and hint.remaining <= 0 and hint.reset_s is not None
+    ]
+    return max(resets_s, default=None)
 
 
 def _capped(it: Parts, permit: Permit, now_s: float) -> None:
