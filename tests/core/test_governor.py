@@ -193,10 +193,10 @@ def test_retries_may_have_all_slots_when_there_is_nothing_else() -> None:
     for _ in range(2):
         permit(governor, T0, retry=True)
     held = wait(governor, T0, retry=True)
-    assert held.until_s == T0 + 1.0
+    assert held.until_s == T0 + 3.0
     for _ in range(5):
-        permit(governor, T0 + 1.0, retry=True)
-    assert wait(governor, T0 + 1.0, retry=True).reason is Reason.CONCURRENCY_LIMIT
+        permit(governor, T0 + 3.0, retry=True)
+    assert wait(governor, T0 + 3.0, retry=True).reason is Reason.CONCURRENCY_LIMIT
 
 
 def test_a_used_up_budget_in_the_header_fields_tells_a_quota_from_a_cap() -> None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 FRESH_FIRST_S = 1.0
 """For so long a probe that is due is kept for a request that was not tried before."""
-ALONE_AFTER_S = 1.0
-"""When no first try was asked for in so long there is none, and no slot is kept for one."""
+ALONE_AFTER_S = 3.0
+"""When a retry was denied and no first try asked for in so long, there is none to keep for."""
 _MOST_GATE_PROBES = 4
 _CATCH_UP_S = 0.2
 """Who comes late may catch up with so much of an announced budget's pace."""
@@ -171,9 +171,10 @@ def _no_slot(
     if retry and not (probe or gate_probe):
         most = max(1, int(it.policy.retry_share * it.limit.whole))
         if it.retries >= most:
-            alone_s = it.first_try_s + ALONE_AFTER_S
-            if now_s < alone_s:
-                return Wait(alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
+            if it.alone_s is None:
+                it.alone_s = now_s + ALONE_AFTER_S
+            if now_s < it.alone_s:
+                return Wait(it.alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
     return None
 
 

@@ -30,7 +30,7 @@ a call with an earlier time counts as made at the latest time seen.
   if one was named or else after `backoff.retry_delay_s`, and is asked for with `retry=True`.
   When that is answered by a `Wait`, ask once more for a request that was never tried, if
   there is one: retries may use a quarter of the slots, and probes are first tries. When
-  none was asked for in a second, retries may use all.
+  none is asked for in three seconds, retries may use all.
 - An `Outcome` is a verdict with what the reply said about time: 200 and the likes of 404 are
   `LIVE`; 429 is `THROTTLED` with `retry_after_s` (None when it named none); 5xx, a timeout
   (after `Policy.timeout_s`) and a broken connection are `OVERLOADED`; rate-limit header
@@ -183,7 +183,7 @@ class Governor:
             if waited_s > 0:
                 it.waited[reason] = it.waited.get(reason, 0.0) + waited_s
         if not retry:
-            it.first_try_s = now_s
+            it.alone_s = None
         answer = decide(it, now_s, pending, weight, retry, record)
         if isinstance(answer, Wait):
             it.waiting = answer.reason

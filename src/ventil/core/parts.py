@@ -34,6 +34,7 @@ class Parts:
 
     __slots__ = (
         "adaptive",
+        "alone_s",
         "announced",
         "announced_owed_s",
         "blamed",
@@ -46,7 +47,6 @@ class Parts:
         "episode_s",
         "etiquette",
         "fastest_s",
-        "first_try_s",
         "gate",
         "gate_probe_s",
         "hesitate_until_s",
@@ -86,7 +86,8 @@ class Parts:
         self.open: dict[int, Permit] = {}  # sent and not returned, in the order sent
         self.lost = 0  # of these, taken for lost: they hold no slot of the limit
         self.retries = 0  # in flight
-        self.first_try_s = now_s  # when one was last asked for
+        # From when on retries may have all slots, if no first try is asked for before.
+        self.alone_s: float | None = None
         self.count = 0  # permits given
         self.weight = 0  # total weight given
         self.verdicts = dict.fromkeys(Verdict, 0)
