@@ -17,7 +17,7 @@ from ventil.sources.catalogue import (
     _collect,
     _from_hub,
     _from_json,
-    _package_url,
+    package_url,
 )
 
 part = st.text("ab1-._", min_size=1, max_size=4)
@@ -150,7 +150,7 @@ def test_every_form_of_one_list_is_one_catalogue(listed: list[str]) -> None:
         ["", "@1", "@1.0.0-rc.1+x", "@^1", "@", "?a=b", "#a", "@1?a=b", "@@1", "/"]
     ),
 )
-def test_the_short_way_through_a_package_url_leads_where_the_long_one_does(
+def test_the_short_way_through_apackage_url_leads_where_the_long_one_does(
     scope: str, name: str, rest: str
 ) -> None:
     """The usual form is read without the library, and to the same name."""
@@ -158,4 +158,4 @@ def test_the_short_way_through_a_package_url_leads_where_the_long_one_does(
     if _USUAL_URL.fullmatch(url):
         by_library = PackageURL.from_string(url)
         parts = [part for part in (by_library.namespace, by_library.name) if part]
-        assert _package_url(url, "npm") == ("/".join(parts), None)
+        assert package_url(url, "npm") == ("/".join(parts), None)

@@ -36,11 +36,18 @@ class HttpTransport:
 
     `base_url` has no trailing slash. `timeout_s` bounds an exchange from the connection to
     the last byte. `connections` bounds the sockets open at once; it should not be below
-    the provider's ceiling of requests in flight.
+    the provider's ceiling of requests in flight. `authorization` is sent to the base URL
+    alone, never to another origin that a request names.
     """
 
     def __init__(
-        self, base_url: str, *, user_agent: str, timeout_s: float, connections: int
+        self,
+        base_url: str,
+        *,
+        user_agent: str,
+        timeout_s: float,
+        connections: int,
+        authorization: str | None = None,
     ) -> None:
         self._base = base_url.rstrip("/")
         self._timeout_s = timeout_s
@@ -53,6 +60,7 @@ class HttpTransport:
             "Accept": "application/json",
             "Accept-Encoding": _ACCEPTED,
         }
+        self._authorization = {"Authorization": authorization} if authorization else {}
         self._proxy = _proxy_for(self._base)
         self._peer = _peer(self._base, self._proxy)
         self._path = URL(self._base, encoded=True).raw_path.rstrip("/")
@@ -90,11 +98,11 @@ class HttpTransport:
                 return await self._get(*plain, request.max_body_bytes)
             async with self._open().request(
                 request.method,
-                URL(self._base + request.target, encoded=True),
-                headers=request.headers or None,
+                URL((request.origin or self._base) + request.target, encoded=True),
+                headers=self._fields(request) or None,
                 data=request.body,
                 allow_redirects=False,
-                proxy=self._proxy,
+                proxy=_proxy_for(request.origin) if request.origin else self._proxy,
             ) as answer:
                 body = await _read(answer.headers, answer.content, request.max_body_bytes)
                 if isinstance(body, Fault):
@@ -106,13 +114,20 @@ class HttpTransport:
         except TimeoutError:
             return Fault(FaultKind.TIMEOUT, f"no complete answer within {self._timeout_s:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return _fault(error, urlsplit(self._base).netloc, self._peer)
+            host = urlsplit(request.origin or self._base).netloc
+            return _fault(error, host, host if request.origin else self._peer)
+
+    def _fields(self, request: Request) -> Mapping[str, str]:
+        """The request's own header fields, and who we are where that is asked for."""
+        if request.origin is not None or not self._authorization:
+            return request.headers
+        return {**self._authorization, **request.headers}
 
     async def _plain_head(self, request: Request) -> tuple[PlainGet, bytes] | None:
         """The plain way for *request*; None when it is to go the session's way."""
         if request.method != "GET" or request.headers or request.body is not None:
             return None
-        if self._proxy is not None:
+        if self._proxy is not None or request.origin is not None or self._authorization:
             return None
         plain = self._plain
         if plain is None:

@@ -75,19 +75,7 @@ def read_catalogue(
     `SourceError` when the whole cannot be read: not UTF-8, empty, malformed or truncated
     JSON (with line and column), JSON of another shape, or no usable name at all.
     """
-    _check_utf8(data, name)
-    data = data.removeprefix(codecs.BOM_UTF8)
-    first = re.search(rb"\S", data)
-    if first is None:
-        raise SourceError(
-            f"{name}: is empty",
-            hint="give a catalog.json, a JSON array of names or a name a line",
-        )
-    if first.group() in b"{[" or name.lower().endswith(".json"):
-        listing = _from_hub(data, name) or _from_json(_load(data.decode(), name), name)
-    else:
-        listing = _from_lines(data.decode(), name)
-    catalogue = _collect(listing, name_fault, ecosystem)
+    catalogue = _collect(listing_of(data, name, names_only=True), name_fault, ecosystem)
     if not catalogue.records:
         if not catalogue.problems:
             raise SourceError(f"{name}: lists no packages")
@@ -99,17 +87,38 @@ def read_catalogue(
 
 
 @dataclass(frozen=True, slots=True)
-class _Listing:
+class Listing:
     """What should be names, each with its position, and how to write a position as a place.
 
     Places are made on demand: a million names have a million places and few problems.
+    `version` is what stands as one beside the name at a position, whatever that is.
     """
 
     entries: Iterable[tuple[Any, Any]]
     place: Callable[[Any], str]
+    version: Callable[[Any], Any] = lambda position: None
 
 
-def _collect(listing: _Listing, name_fault: NameFault, ecosystem: str) -> Catalogue:
+def listing_of(data: bytes, name: str, *, names_only: bool = False) -> Listing:
+    """The entries of the catalogue *data*, called *name* in messages; raises SourceError.
+
+    *names_only*: versions are not wanted, which is faster.
+    """
+    _check_utf8(data, name)
+    data = data.removeprefix(codecs.BOM_UTF8)
+    first = re.search(rb"\S", data)
+    if first is None:
+        raise SourceError(
+            f"{name}: is empty",
+            hint="give a catalog.json, a JSON array of names or a name a line",
+        )
+    if first.group() in b"{[" or name.lower().endswith(".json"):
+        hub = _from_hub(data, name) if names_only else None
+        return hub or _from_json(_load(data.decode(), name), name)
+    return _from_lines(data.decode(), name)
+
+
+def _collect(listing: Listing, name_fault: NameFault, ecosystem: str) -> Catalogue:
     seen: dict[str, None] = {}
     problems: list[Problem] = []
     duplicates = problem_count = 0
@@ -122,12 +131,12 @@ def _collect(listing: _Listing, name_fault: NameFault, ecosystem: str) -> Catalo
                 duplicates += 1
                 continue
             if key[:4].lower() == "pkg:":
-                key, reason = _package_url(key, ecosystem)
+                key, reason = package_url(key, ecosystem)
                 reason = reason or name_fault(key)
             else:
                 reason = name_fault(key)
         else:
-            reason = f"is {_kind(value)}, not a name"
+            reason = f"is {kind_of(value)}, not a name"
         if reason is not None:
             problem_count += 1
             if len(problems) < MAX_PROBLEMS:
@@ -175,7 +184,7 @@ class _Hub(msgspec.Struct):
     packages: list[_Named]
 
 
-def _from_hub(data: bytes, name: str) -> _Listing | None:
+def _from_hub(data: bytes, name: str) -> Listing | None:
     """A Construct Hub's catalogue whose every package has a name; None for all else.
 
     Only the names are taken out: the rest of an entry is a hundred times as much. What is
@@ -185,7 +194,7 @@ def _from_hub(data: bytes, name: str) -> _Listing | None:
         packages = msgspec.json.decode(data, type=_Hub).packages
     except (msgspec.DecodeError, RecursionError):
         return None
-    return _Listing(
+    return Listing(
         ((index, entry.name) for index, entry in enumerate(packages)),
         lambda index: f"{name}: packages[{index}].name",
     )
@@ -207,20 +216,20 @@ def _load(text: str, name: str) -> Any:
         raise SourceError(f"{name}: malformed JSON: {error}") from None
 
 
-def _from_json(loaded: Any, name: str) -> _Listing:
+def _from_json(loaded: Any, name: str) -> Listing:
     if isinstance(loaded, list):
         return _from_array(loaded, f"{name}: ")
     packages = loaded.get("packages") if isinstance(loaded, dict) else None
     if isinstance(packages, list):
         return _from_array(packages, f"{name}: packages")
     if isinstance(packages, dict):
-        return _Listing(
+        return Listing(
             ((key, key) for key in packages), lambda key: f"{name}: packages[{shown(key)}]"
         )
     if not isinstance(loaded, dict):
-        found = _kind(loaded)
+        found = kind_of(loaded)
     elif "packages" in loaded:
-        found = f'{_kind(packages)} as "packages"'
+        found = f'{kind_of(packages)} as "packages"'
     else:
         found = "an object with " + (", ".join(map(shown, list(loaded)[:5])) or "no keys")
     raise SourceError(
@@ -230,12 +239,17 @@ def _from_json(loaded: Any, name: str) -> _Listing:
     )
 
 
-def _from_array(items: list[Any], prefix: str) -> _Listing:
+def _from_array(items: list[Any], prefix: str) -> Listing:
     def place(index: int) -> str:
         return f"{prefix}[{index}]" + (".name" if _is_named(items[index]) else "")
 
-    return _Listing(
-        ((i, item["name"] if _is_named(item) else item) for i, item in enumerate(items)), place
+    def version(index: int) -> Any:
+        return items[index].get("version") if _is_named(items[index]) else None
+
+    return Listing(
+        ((i, item["name"] if _is_named(item) else item) for i, item in enumerate(items)),
+        place,
+        version,
     )
 
 
@@ -246,11 +260,11 @@ def _is_named(item: Any) -> bool:
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 
 
-def _from_lines(text: str, name: str) -> _Listing:
+def _from_lines(text: str, name: str) -> Listing:
     # Not splitlines(): it also splits at form feeds and U+2028, which editors do not count.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     bare = (_COMMENT.sub("", line) if "#" in line else line for line in lines)
-    return _Listing(
+    return Listing(
         ((number, line) for number, line in enumerate(bare, 1) if line.strip()),
         lambda number: f"{name}:{number}",
     )
@@ -262,7 +276,7 @@ _USUAL_URL = re.compile(
 )
 
 
-def _package_url(text: str, ecosystem: str) -> tuple[str, str | None]:
+def package_url(text: str, ecosystem: str) -> tuple[str, str | None]:
     """The name in a package URL, and why there is none (None when there is one)."""
     if ecosystem == "npm" and (usual := _USUAL_URL.fullmatch(text)):
         scope, bare = usual.groups()
@@ -293,13 +307,14 @@ def shown(value: Any, limit: int = 60) -> str:
     try:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
     except (RecursionError, ValueError):
-        text = _kind(value)
+        text = kind_of(value)
     short = text if len(text) <= limit else text[:limit] + "…"
     printable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
     return f'"{printable}"' if isinstance(value, str) else printable
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What *value* is, for a message."""
     if value is None:
         return "null"
     if isinstance(value, bool):
