@@ -174,7 +174,7 @@ def _no_slot(
             if it.alone_s is None:
                 it.alone_s = now_s + ALONE_AFTER_S
             if now_s < it.alone_s:
-                return Wait(it.alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
+                return Wait(None, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
     return None
 
 
