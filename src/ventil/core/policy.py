@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CALENDAR = "calendar"
     PAUSED = "paused"  # the engine's: a person paused the provider
     RETRY_DELAY = "retry delay"  # the engine's: only failed records are left, for later
+    LEASE = "lease"  # a worker's: what the pacer grants is on its way
     OWN_CPU = "own CPU"  # the engine's: this process could not keep up
 
 

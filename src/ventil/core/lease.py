@@ -1,0 +1,198 @@
+"""The worker's end of the pacer: permits from a stock of grants, in a governor's place.
+
+`LeasedGovernor` answers a gate as a `Governor` does, from what the pacer has granted; what it
+lacks it wants, and what happens is noted for the pacer. Pure: every call carries `now_s`, the
+database's time; `Leases.take_news` empties the notes. A grant that has ended is given back
+unused, so a worker that cannot hear the pacer stops sending within a lease.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from ventil.core.condition import Condition
+from ventil.core.pacer import Class, Grant
+from ventil.core.permit import Permit, Wait
+from ventil.core.policy import Reason
+from ventil.core.snapshot import VERSION, GovernorState
+
+if TYPE_CHECKING:
+    from ventil.core.exchange import Outcome
+
+MARGIN_S = 0.02
+"""A grant is not used so shortly before its end: clocks agree to some milliseconds only."""
+
+ASK_AGAIN_S = 0.01
+SELDOM_S = 0.25
+"""How often a gate looks for a grant: soon, or seldom while the pacer named a later time."""
+
+
+class Leases:
+    """The grants of one provider key in one worker. `news` is called when there is some."""
+
+    def __init__(self, news: Callable[[], None] = lambda: None) -> None:
+        self._news = news
+        self._stock: dict[tuple[str, Class], deque[Grant]] = {}
+        self._want: dict[tuple[str, Class], int] = {}
+        self._told: dict[tuple[str, Class], int] = {}  # what the pacer takes us to want
+        self._used: list[tuple[int, float]] = []
+        self._unused: list[int] = []
+        self._done: list[tuple[int, float, Outcome, Hashable]] = []
+        self._under_way: dict[int, float] = {}  # number, sent at
+        self.seen = 0
+        self.wait: Wait | None = None
+        self.breaker = "closed"
+
+    def governor(self, run: str) -> LeasedGovernor:
+        """What the gate of a run asks."""
+        return LeasedGovernor(self, run)
+
+    # -- from the pacer --------------------------------------------------------------
+
+    def granted(self, grant: Grant) -> None:
+        """A grant came."""
+        place = (grant.run, (grant.weight, grant.retry))
+        self._stock.setdefault(place, deque()).append(grant)
+        self._told[place] = max(0, self._told.get(place, 0) - 1)
+        self.seen = grant.number
+
+    def new_pacer(self) -> None:
+        """Another one paces from now on: grants not used are void, wants are told anew."""
+        self._stock.clear()
+        self._told.clear()
+        self._used.clear()
+        self._unused.clear()
+        self.seen = 0
+        self._news()
+
+    # -- to the pacer ----------------------------------------------------------------
+
+    @property
+    def under_way(self) -> dict[int, float]:
+        """Numbers of the grants with a request under way, and when it was sent."""
+        return dict(self._under_way)
+
+    def take_news(
+        self,
+    ) -> tuple[
+        list[tuple[str, Class, int]],
+        list[tuple[int, float]],
+        list[int],
+        list[tuple[int, float, Outcome, Hashable]],
+    ]:
+        """(wants that changed, uses, given back, outcomes) since the last time."""
+        wants = []
+        for place, count in self._want.items():
+            if count != self._told.get(place, 0):
+                wants.append((*place, count))
+                self._told[place] = count
+        self._want = {place: count for place, count in self._want.items() if count}
+        news = wants, self._used, self._unused, self._done
+        self._used, self._unused, self._done = [], [], []
+        return news
+
+    # -- for the gates ---------------------------------------------------------------
+
+    def admit(
+        self, now_s: float, run: str, pending: int, kind: Class, record: Hashable
+    ) -> Permit | Wait:
+        """See `Governor.admit`."""
+        place = (run, kind)
+        stock = self._stock.get(place)
+        while stock:
+            grant = stock.popleft()
+            if grant.use_by_s - MARGIN_S <= now_s:
+                self._unused.append(grant.number)
+                continue
+            self._used.append((grant.number, now_s))
+            self._under_way[grant.number] = now_s
+            self._wants(place, max(0, pending - 1 - len(stock)))
+            self._news()
+            in_flight = len(self._under_way)
+            return Permit(
+                grant.number, now_s, *kind, record, in_flight, 0, probe=False, gate_probe=False
+            )
+        self._wants(place, pending)
+        wait = self.wait
+        if wait is None:
+            return Wait(now_s + ASK_AGAIN_S, Reason.LEASE, "waits for the next lease")
+        far = wait.until_s is not None and wait.until_s > now_s + 2 * SELDOM_S
+        return Wait(now_s + (SELDOM_S if far else ASK_AGAIN_S), wait.reason, wait.detail)
+
+    def _wants(self, place: tuple[str, Class], count: int) -> None:
+        self._want[place] = count
+        if count != self._told.get(place, 0):
+            self._news()
+
+    def sweep(self, now_s: float) -> None:
+        """Give back what has ended; nobody may want it any more."""
+        for place, stock in self._stock.items():
+            while stock and stock[0].use_by_s - MARGIN_S <= now_s:
+                self._unused.append(stock.popleft().number)
+                self._want[place] = 0
+                self._news()
+
+    def settle(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
+        """See `Governor.settle`."""
+        if not permit.settled:
+            permit.settled = True
+            self._under_way.pop(permit.number, None)
+            self._done.append((permit.number, now_s, outcome, permit.record))
+            self._news()
+
+    def finished(self, run: str) -> None:
+        """A run is over here: it wants nothing more."""
+        for place, stock in list(self._stock.items()):
+            if place[0] == run:
+                self._unused.extend(grant.number for grant in stock)
+                del self._stock[place]
+        for place in [p for p in {*self._want, *self._told} if p[0] == run]:
+            self._want[place] = 0
+        self._news()
+
+
+class LeasedGovernor:
+    """In a governor's place for one run; see `Governor`."""
+
+    changes = 0  # the pacer stores the state
+    full = False
+
+    def __init__(self, leases: Leases, run: str) -> None:
+        self._leases = leases
+        self._run = run
+
+    def admit(
+        self,
+        now_s: float,
+        *,
+        pending: int = 1,
+        weight: int = 1,
+        retry: bool = False,
+        record: Hashable = None,
+    ) -> Permit | Wait:
+        """A permit from the stock, or what to wait for."""
+        return self._leases.admit(now_s, self._run, pending, (weight, retry), record)
+
+    def settle(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
+        """A request is over."""
+        self._leases.settle(permit, now_s, outcome)
+
+    def condition(self, now_s: float) -> Condition:
+        """What the pacer told last."""
+        wait = self._leases.wait
+        return Condition(
+            words="paced by another worker" if wait is None else wait.detail,
+            in_flight=len(self._leases.under_way),
+            limit=0,
+            breaker=self._leases.breaker,
+            next_probe_s=None,
+            gate_until_s=None,
+            sent=0,
+            verdicts={},
+        )
+
+    def state(self, now_s: float, *, final: bool = False) -> GovernorState:
+        """Nothing: what is to be stored, the pacer stores."""
+        return GovernorState(version=VERSION, stamp_s=now_s, final=final)

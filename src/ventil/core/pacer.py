@@ -1,0 +1,243 @@
+"""One governor for many workers: who may send the next request, and until when.
+
+One worker paces a provider key for all of them: it runs the only `Governor`, so quotas, the
+learned limit, cooldown and breaker are one, and what is learned is learned once. The others
+say how many requests wait with them, of which run; the pacer grants single permits, each to
+be used within `LEASE_S`, and is told of every use and every outcome.
+
+Pure, like the governor: every call carries `now_s`. All times are the database's.
+
+::
+
+    wanted ─► grants(now_s) ─► Grant ─► used(at) ─► done(outcome)
+                                   └──► unused
+
+A grant holds a slot from its making to its outcome, and counts in every window from its
+making to a window's length after its use (see `uses`). A worker that is gone can tell
+neither: its unused grants count as used at their end, its slots come back once its requests
+are surely over. A new pacer knows neither the requests under way of the other workers, until
+they tell, nor those of a former pacer that may still live: these hold slots as *strangers*.
+
+The runs take turns, so a small run beside a large one gets its half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
+from math import inf
+from typing import TYPE_CHECKING
+
+from ventil.core.exchange import Outcome, Verdict
+from ventil.core.permit import Permit, Wait
+from ventil.core.policy import Reason
+from ventil.core.uses import Uses
+
+if TYPE_CHECKING:
+    from ventil.core.governor import Governor
+    from ventil.core.snapshot import GovernorState
+
+LEASE_S = 1.0
+"""A grant is to be used within so many seconds, or given back."""
+
+SURELY_OVER_S = 1.0
+"""The requests of a process that has ended are over so long after its last grant."""
+
+Class = tuple[int, bool]
+"""Weight, and whether it is a retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Leave for *worker* to send one request of *run* until `use_by_s`."""
+
+    number: int
+    worker: str
+    run: str
+    weight: int
+    retry: bool
+    use_by_s: float
+
+
+@dataclass(slots=True)
+class _Out:
+    grant: Grant
+    permit: Permit
+    used: bool = False
+
+
+class Pacer:
+    """Grants for one provider key. `wait` says why there are no more, None when nobody waits.
+
+    Grants are numbered from `first` on: numbers of different pacers must not meet.
+    """
+
+    def __init__(self, governor: Governor, now_s: float, *, first: int = 1) -> None:
+        self._governor = governor
+        self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
+        self._number = first - 1
+        self._wanted: dict[str, dict[str, dict[Class, int]]] = {}  # run, worker, class
+        self._out: dict[int, _Out] = {}
+        self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
+        self._strangers: dict[int, float] = {}
+        self.wait: Wait | None = None
+
+    # -- what workers tell -----------------------------------------------------------
+
+    def wanted(self, worker: str, run: str, kind: Class, count: int, *, seen: int = 0) -> None:
+        """*count* requests of a class wait in *worker*, beside those it has grants for.
+
+        *seen*: the latest grant that it knew of when it said so.
+        """
+        unseen = sum(
+            out.grant.number > seen and not out.used
+            for out in self._out.values()
+            if (out.grant.worker, out.grant.run) == (worker, run)
+            and (out.grant.weight, out.grant.retry) == kind
+        )
+        classes = self._wanted.setdefault(run, {}).setdefault(worker, {})
+        classes[kind] = max(0, count - unseen)
+
+    def used(self, number: int, at_s: float) -> None:
+        """A request went out on a grant at *at_s*."""
+        out = self._out.get(number)
+        if out is not None and not out.used:
+            out.used = True
+            out.permit.sent_s = max(out.permit.sent_s, at_s)
+            self._uses.used(number, at_s)
+
+    def unused(self, number: int, now_s: float) -> None:
+        """A grant was given back."""
+        out = self._out.pop(number, None)
+        if out is not None:
+            self._uses.unused(number)
+            self._governor.settle(out.permit, now_s, Outcome(Verdict.IGNORED))
+
+    def done(self, number: int, at_s: float, outcome: Outcome, record: Hashable) -> None:
+        """The request for *record* on a grant is over. Told twice, the second is ignored."""
+        self._strangers.pop(number, None)
+        self._lost.pop(number, None)
+        self.used(number, at_s)
+        out = self._out.pop(number, None)
+        if out is not None:
+            out.permit.record = record
+            self._governor.settle(out.permit, at_s, outcome)
+
+    def under_way(self, numbers: Iterable[int], until_s: float) -> None:
+        """Requests on grants of a former pacer that are not over, until *until_s* at most."""
+        self._strangers.update(dict.fromkeys(numbers, until_s))
+
+    def gone(self, worker: str, *, over_s: float) -> None:
+        """*worker* will tell nothing any more; all its requests are over at *over_s*."""
+        for workers in self._wanted.values():
+            workers.pop(worker, None)
+        for number, out in self._out.items():
+            if out.grant.worker == worker:
+                self._uses.end(number)
+                self._lost[number] = max(over_s, out.grant.use_by_s + SURELY_OVER_S)
+
+    # -- what they get ---------------------------------------------------------------
+
+    def grants(self, now_s: float, until_s: float = inf) -> list[Grant]:
+        """All grants that can be made now; they end at *until_s* at the latest."""
+        self._take_back(now_s)
+        made: list[Grant] = []
+        self.wait = None
+        use_by_s = min(now_s + LEASE_S, until_s)
+        retries = True
+        while (ask := self._next(retries=retries)) is not None:
+            run, worker, kind = ask
+            permit = self._admit(now_s, *kind)
+            if isinstance(permit, Wait):
+                self.wait = permit
+                if retries and permit.reason is Reason.RETRY_BUDGET:
+                    retries = False
+                    continue
+                return made
+            self._number += 1
+            grant = Grant(self._number, worker, run, *kind, use_by_s)
+            self._out[grant.number] = _Out(grant, permit)
+            self._uses.grant(grant.number, grant.weight, use_by_s)
+            made.append(grant)
+            self._turn(run, worker, kind)
+        return made
+
+    def _admit(self, now_s: float, weight: int, retry: bool) -> Permit | Wait:
+        free_s, quota = self._uses.free_from(now_s, weight)
+        if free_s is None or free_s > now_s:
+            return Wait(free_s, Reason.QUOTA, f"quota {quota}")
+        if self._strangers:
+            limit = self._governor.condition(now_s).limit
+            if self._governor.in_flight + len(self._strangers) >= limit:
+                first_s = min(self._strangers.values())
+                words = f"{len(self._strangers)} of another pacer's in flight"
+                return Wait(first_s, Reason.CONCURRENCY_LIMIT, words)
+        return self._governor.admit(now_s, pending=self.waiting, weight=weight, retry=retry)
+
+    def _next(self, *, retries: bool) -> tuple[str, str, Class] | None:
+        """Whose turn it is: the run, then the worker, that has waited longest."""
+        for run, workers in self._wanted.items():
+            for worker, classes in workers.items():
+                for kind, count in classes.items():
+                    if count > 0 and (retries or not kind[1]):
+                        return run, worker, kind
+        return None
+
+    def _turn(self, run: str, worker: str, kind: Class) -> None:
+        """It was served: to the end of the line with it."""
+        workers = self._wanted.pop(run)
+        classes = workers.pop(worker)
+        count = classes.pop(kind)
+        if count > 1:
+            classes[kind] = count - 1
+        if classes:
+            workers[worker] = classes
+        if workers:
+            self._wanted[run] = workers
+
+    def _take_back(self, now_s: float) -> None:
+        """Slots of requests that are surely over."""
+        for number in [n for n, over_s in self._strangers.items() if over_s <= now_s]:
+            del self._strangers[number]
+        for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
+            del self._lost[number]
+            out = self._out.pop(number, None)
+            if out is not None:
+                self._governor.settle(out.permit, now_s, Outcome(Verdict.IGNORED))
+
+    # -- what it knows ---------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait at all workers."""
+        return sum(
+            count
+            for workers in self._wanted.values()
+            for classes in workers.values()
+            for count in classes.values()
+        )
+
+    @property
+    def out(self) -> int:
+        """Grants that are not over."""
+        return len(self._out) + len(self._strangers)
+
+    def next_s(self) -> float | None:
+        """When to ask for grants again, if nobody tells anything before."""
+        times = [*self._lost.values()]
+        if self.wait is not None and self.wait.until_s is not None:
+            times.append(self.wait.until_s)
+        return min(times, default=None)
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever something happened that a successor must know of."""
+        return self._governor.changes
+
+    def breaker(self, now_s: float) -> str:
+        """The breaker's state in a word."""
+        return self._governor.condition(now_s).breaker
+
+    def state(self, now_s: float, *, final: bool = False) -> GovernorState:
+        """For the successor. `final`: nothing is out, and nothing will be granted."""
+        return replace(self._governor.state(now_s, final=final), windows=self._uses.snapshot())

@@ -1,0 +1,83 @@
+"""Quotas kept for others: permits that are granted now and used a little later, or never.
+
+A window is about the time of sending, and the one who grants does not send. While a grant is
+out it may be used at any moment until it ends, so it counts in full; once its use is told,
+it counts from that moment; one that was never used is given back. In any window the last
+grant was made while all the others in it were either out, or used less than a window ago:
+so the law of `quota` holds for the times of use, however late anybody is told of them.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from ventil.core.quota import Quota, Window, Windows, WindowState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Uses:
+    """All quotas of a provider, by the time of use. Mutable."""
+
+    def __init__(
+        self, quotas: Iterable[Quota], states: Sequence[WindowState] = (), *, now_s: float = 0.0
+    ) -> None:
+        self._windows = tuple(Window(quota) for quota in quotas)
+        if states:
+            windows = Windows(window.quota for window in self._windows)
+            windows.restore(states, shift_s=0.0, now_s=now_s)
+            self._windows = tuple(windows)
+        self._out: dict[int, tuple[int, float]] = {}  # weight, end of the grant
+        self._weight_out = 0
+        self._latest_s = -inf
+
+    def free_from(self, now_s: float, weight: int) -> tuple[float | None, Quota | None]:
+        """When `weight` may be granted, and the quota that makes it wait.
+
+        None: not before the use of a grant is told. `QuotaImpossible` as in `Windows`.
+        """
+        until_s: float | None = now_s
+        binding: Quota | None = None
+        for window in self._windows:
+            from_s: float | None
+            if self._weight_out and weight + self._weight_out > window.allowance:
+                window.free_from(now_s, weight)  # impossible is said at once
+                return None, window.quota
+            from_s = window.free_from(now_s, weight + self._weight_out)
+            if until_s is not None and from_s > until_s:
+                until_s, binding = from_s, window.quota
+        return until_s, binding
+
+    def grant(self, number: int, weight: int, use_by_s: float) -> None:
+        """Grant `number` is out until `use_by_s`."""
+        self._out[number] = (weight, use_by_s)
+        self._weight_out += weight
+
+    def used(self, number: int, at_s: float) -> None:
+        """It was used at `at_s`."""
+        weight, _ = self._out.pop(number, (0, 0.0))
+        if weight:
+            self._weight_out -= weight
+            self._latest_s = max(self._latest_s, at_s)
+            for window in self._windows:
+                window.take(self._latest_s, weight)
+
+    def unused(self, number: int) -> None:
+        """It never was, and never will be."""
+        weight, _ = self._out.pop(number, (0, 0.0))
+        self._weight_out -= weight
+
+    def end(self, number: int) -> None:
+        """Nobody will tell any more: take it for used at the last moment."""
+        if number in self._out:
+            self.used(number, self._out[number][1])
+
+    def snapshot(self) -> tuple[WindowState, ...]:
+        """What a restart needs to go on counting; grants that are out count as used."""
+        out = sorted((use_by_s, weight) for weight, use_by_s in self._out.values())
+        return tuple(
+            WindowState(w.quota.limit, w.quota.window_s, (*w.entries(), *out))
+            for w in self._windows
+        )
