@@ -16,6 +16,8 @@ from ventil.changelog.finder.model import (
     Step,
     Unpack,
 )
+from ventil.changelog.finder.search import find
+from ventil.changelog.finder.together import Together
 
 __all__ = [
     "ECOSYSTEMS",
@@ -31,5 +33,7 @@ __all__ = [
     "Result",
     "Status",
     "Step",
+    "Together",
     "Unpack",
+    "find",
 ]

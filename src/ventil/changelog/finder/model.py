@@ -30,6 +30,15 @@ class Package:
     name: str
     version: str | None = None
 
+    @classmethod
+    def of(cls, purl: str) -> Package:
+        """The package that a package URL names. Raises ValueError when it is none."""
+        from packageurl import PackageURL  # imported only where it is needed: 20 ms
+
+        url = PackageURL.from_string(purl)
+        name = f"{url.namespace}/{url.name}" if url.namespace else url.name
+        return cls(url.type, name, url.version)
+
     @property
     def purl(self) -> str:
         """The package URL without version: `pkg:npm/%40scope/name`."""
@@ -66,10 +75,11 @@ class RepositoryQuery:
 class Ask:
     """A request and the provider whose gate it passes.
 
-    `provider`: npm-registry, pypi, rubygems, crates, crates-static, github, gitlab or
+    `provider`: npm-registry, pypi, rubygems, crates-index, crates-static, github, gitlab or
     codeberg. The request's target is relative to that provider's base URL or, when
     `origin` is not None, to that origin (`https://host`, no path): archives may lie on a
-    host that only the registry's answer names. An origin has passed `origin_fault`.
+    host that only the registry's answer names. Whoever sends the request first asks
+    `links.origin_fault`, and answers with a Fault where it has an objection.
 
     `unpack`: the body of a 200 is an archive. Whoever sends the request runs `archive.read`
     over it (in the workbench) and answers with a Response whose body is the result.
@@ -197,9 +207,10 @@ class Finding:
     When `status` is FOUND, either `text` (bytes as they came, not decoded, not yet parsed)
     or `releases` is not None; otherwise both are None. `filename` is the text's name, a
     hint for the parser. `why` is one sentence for people. `version` is the latest version
-    as the registry told, None when it did not. `requests` counts the requests of this
-    package. `remember` is to be stored and given to the next search; after FAILED it is
-    what was remembered before.
+    as the registry told, None when it did not; `repository` the web address of its source,
+    None when none is known. `requests` counts the requests of this package. `remember` is
+    to be stored and given to the next search; after FAILED it is what was remembered
+    before.
     """
 
     package: Package
@@ -212,6 +223,7 @@ class Finding:
     releases: tuple[HostRelease, ...] | None = None
     place: Place | None = None
     version: str | None = None
+    repository: str | None = None
     requests: int = 0
 
 
@@ -228,5 +240,5 @@ class Manners:
     graphql: bool = False
     most_requests: int = 8
     archive_bytes: int = 16 * 1024 * 1024
-    text_bytes: int = 4 * 1024 * 1024
+    text_bytes: int = 16 * 1024 * 1024
     releases: int = 100
