@@ -3,10 +3,26 @@
 import difflib
 
 from ventil.errors import SettingError
+from ventil.providers import code_hosts, github, package_registries
 from ventil.providers.npm_downloads import NPM_DOWNLOADS
-from ventil.providers.profile import Provider
+from ventil.providers.profile import Api, Profile, Provider
 
 _PROVIDERS = {provider.name: provider for provider in (NPM_DOWNLOADS,)}
+
+_APIS = {
+    api.name: api
+    for api in (
+        package_registries.NPM_REGISTRY,
+        package_registries.PYPI,
+        package_registries.RUBYGEMS,
+        package_registries.CRATES,
+        package_registries.CRATES_INDEX,
+        package_registries.CRATES_STATIC,
+        github.GITHUB,
+        code_hosts.GITLAB,
+        code_hosts.CODEBERG,
+    )
+}
 
 
 def names() -> tuple[str, ...]:
@@ -21,3 +37,24 @@ def get(name: str) -> Provider:
     nearest = difflib.get_close_matches(name, _PROVIDERS, n=1, cutoff=0.3)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(names())}"
     raise SettingError(f"unknown provider {name!r}", hint=hint)
+
+
+def api_names() -> tuple[str, ...]:
+    """The names of the APIs that are asked about packages and repositories, sorted."""
+    return tuple(sorted(_APIS))
+
+
+def api(name: str) -> Api:
+    """The API called *name*; raises `SettingError` naming the nearest one known."""
+    if name in _APIS:
+        return _APIS[name]
+    nearest = difflib.get_close_matches(name, _APIS, n=1, cutoff=0.3)
+    known = ", ".join(api_names())
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {known}"
+    raise SettingError(f"unknown provider {name!r}", hint=hint)
+
+
+def profiles() -> dict[str, Profile]:
+    """The shipped profile of everything that can be asked, by name."""
+    everything: list[Provider | Api] = [*_PROVIDERS.values(), *_APIS.values()]
+    return {one.name: one.profile for one in sorted(everything, key=lambda one: one.name)}

@@ -18,7 +18,8 @@ class Profile:
     the pause after a throttle or ban that names no time, `timeout_s` the longest a request
     may take. `latency_s` is a usual answer's time, for estimates only. `wants_contact`:
     the provider asks for a way to reach the person behind the requests, in the User-Agent.
-    `etiquette` holds what is known of its rules, each with source and date.
+    `etiquette` holds what is known of its rules, each with source and date. A `base_url` of
+    "" is the user's own to say: see `ventil.config.registries`.
     """
 
     name: str
@@ -31,6 +32,24 @@ class Profile:
     latency_s: float
     wants_contact: bool
     etiquette: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API that is asked about many things, and not for numbers of a period.
+
+    `judge(request, reply, now_s)`: a reply's meaning to the governor. `anonymous_quotas`
+    hold, beside the profile's, while no credential is configured.
+    """
+
+    profile: Profile
+    judge: Callable[[Request, Reply, float], Outcome]
+    anonymous_quotas: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The profile's name, as in settings and on the command line."""
+        return self.profile.name
 
 
 @dataclass(frozen=True, slots=True)
