@@ -17,6 +17,7 @@
         ├── Suspended        the provider says later than --max-wait: exit 75
         ├── Interrupted      SIGINT or SIGTERM: exit 130 or 143
         ├── Busy             another process works on this state folder: exit 75
+        ├── Fenced           the other workers have given this one up: exit 75
         └── Cancelled        a person cancelled the run: exit 1
 
 A message names what failed, which value, and what to do next; `hint` is printed on a
@@ -105,6 +106,12 @@ class Interrupted(Stopped):
 
 class Busy(Stopped):
     """Another process works on the same state folder."""
+
+    exit_code = 75
+
+
+class Fenced(Stopped):
+    """The other workers have given this one up; it may join again, under another id."""
 
     exit_code = 75
 

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-import sqlite3
+import datetime as dt
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ventil.adapters.sql import open_store
-from ventil.core.model import Kept, Sample, Status
-from ventil.ports import Store
+from ventil.core.model import Interval, Kept, Sample, Status
+from ventil.ports import Run, RunState, Store
 from ventil.testing import EPOCH_S, MemoryStore
 
 DAY = "2025-11-17"
 SERIES = "changelogs@1f3a/week"
+
+RUN = Run(
+    id="r1",
+    job="changelogs",
+    fingerprint="f",
+    state=RunState.RUNNING,
+    provider="changelogs@1f3a",
+    series=SERIES,
+    period="week",
+    interval=Interval(dt.date(2025, 11, 17), dt.date(2025, 11, 23)),
+    day=DAY,
+    output="site",
+    refresh=False,
+    tolerate=0.05,
+    created_s=EPOCH_S,
+    finished_s=None,
+    records=2,
+    settled_before=0,
+)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -63,19 +81,16 @@ def test_pruning_leaves_what_is_kept(store: Store) -> None:
     assert store.kept(SERIES, "a") == Kept("a", b"body", b"memory", EPOCH_S)
 
 
-def test_a_database_of_the_first_version_is_brought_forward(tmp_path: Path) -> None:
-    """What is in it stays, and what came later works."""
-    url, file = f"sqlite:///{tmp_path}/ventil.sqlite", tmp_path / "ventil.sqlite"
-    first = open_store(url)
-    put(first, None)
-    first.close()
-    with closing(sqlite3.connect(file)) as db:
-        db.executescript("DROP TABLE kept; UPDATE ventil_version SET version = 1")
-    later = open_store(url)
-    assert later.settled(SERIES, DAY, ["a@1"]) == {"a@1"}
-    put(later, Kept("a", b"body"))
-    assert later.kept(SERIES, "a") == Kept("a", b"body", None, EPOCH_S)
-    later.close()
-    with closing(sqlite3.connect(file)) as db:
-        (version,) = db.execute("SELECT version FROM ventil_version").fetchone()
-    assert version >= 2
+def test_steps_are_noted_until_their_record_is_answered(tmp_path: Path) -> None:
+    """In the order of their numbers, for one run, and gone with the sample."""
+    for store in (MemoryStore(), open_store(f"sqlite:///{tmp_path}/ventil.sqlite")):
+        store.create_run(RUN, ["a@1", "b"], [])
+        store.note_steps(RUN.id, [("a@1", 1, b"two"), ("a@1", 0, b"one"), ("b", 0, b"x")])
+        store.note_steps(RUN.id, [("a@1", 1, b"second")])
+        assert store.steps(RUN.id, "a@1") == [b"one", b"second"]
+        assert store.steps("another", "a@1") == store.steps(RUN.id, "c") == []
+        sample = Sample("a@1", Status.FAILED, detail="gone")
+        store.record(SERIES, DAY, RUN.id, [(sample, EPOCH_S)], stepped=True)
+        assert store.steps(RUN.id, "a@1") == []
+        assert store.steps(RUN.id, "b") == [b"x"]
+        store.close()

@@ -122,7 +122,8 @@ class PostgresDatabase(Database):
         return connection
 
     def upsert_samples(self, db: Session, rows: Sequence[Sequence[Any]]) -> None:
-        rows = [(*row[:-1], _text(row[-1])) for row in rows]
+        # In the order of their keys: two workers never wait for each other in a circle.
+        rows = sorted(((*row[:-1], _text(row[-1])) for row in rows), key=lambda row: row[2])
         if len({row[2] for row in rows}) < len(rows):  # a key twice: each in its turn
             db.executemany(_UPSERT_SAMPLE, rows)
         else:

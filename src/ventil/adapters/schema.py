@@ -18,8 +18,17 @@ from ventil.errors import StateError, VentilError, WrongDatabase
 
 _LOCK = 7_386_451_102_837_465_091  # a number of ours among the advisory locks
 
+
+def _add_workers(db: sa.Connection) -> None:
+    db.exec_driver_sql("ALTER TABLE chunk ADD COLUMN owner TEXT")
+    db.exec_driver_sql("ALTER TABLE chunk ADD COLUMN due_s FLOAT DEFAULT 0 NOT NULL")
+    t.chunk_open.create(db)
+    t.metadata.create_all(db, tables=[t.worker, t.pacer, t.run_part])
+
+
 UPGRADES: Mapping[int, Callable[[sa.Connection], None]] = {
-    1: lambda db: t.kept.create(db),  # documents beside the numbers
+    1: lambda db: t.metadata.create_all(db, [t.kept, t.step]),  # documents, and looks for them
+    2: _add_workers,
 }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = sa.MetaData()
 
@@ -65,6 +65,17 @@ chunk = sa.Table(
     sa.Column("failed", sa.Integer, nullable=False),
     sa.Column("finished", sa.Boolean, nullable=False),
     sa.Column("since_s", sa.Float, nullable=False),
+    # Many workers: who works on it, None for nobody, and not before when.
+    sa.Column("owner", sa.Text),
+    sa.Column("due_s", sa.Float, nullable=False, server_default="0"),
+)
+
+chunk_open = sa.Index(
+    "chunk_open",
+    chunk.c.run_id,
+    chunk.c.idx,
+    postgresql_where=sa.text("NOT finished AND owner IS NULL"),
+    sqlite_where=sa.text("NOT finished AND owner IS NULL"),
 )
 
 sample = sa.Table(
@@ -106,6 +117,15 @@ kept = sa.Table(
     sa.Column("at_s", sa.Float, nullable=False),
 )
 
+step = sa.Table(
+    "step",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+
 unfolded = sa.Table(
     "unfolded",
     metadata,
@@ -137,4 +157,37 @@ provider = sa.Table(
     sa.Column("state", sa.Text),
     sa.Column("stamp_s", sa.Float),
     sa.Column("paused", sa.Text),
+)
+
+# Many workers; a SQLite file, which has one, leaves these empty. Times are the database's.
+
+worker = sa.Table(
+    "worker",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, sa.Identity(), nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("providers", sa.Text, nullable=False),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("joined_s", sa.Float, nullable=False),
+    sa.Column("seen_s", sa.Float, nullable=False),
+    sa.Column("gone", sa.Text),
+)
+
+pacer = sa.Table(
+    "pacer",
+    metadata,
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("term", sa.BigInteger, nullable=False),
+    sa.Column("until_s", sa.Float, nullable=False),
+)
+
+run_part = sa.Table(
+    "run_part",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("worker", sa.Text, primary_key=True),
+    sa.Column("tallies", sa.Text, nullable=False),
 )

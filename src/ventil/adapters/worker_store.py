@@ -1,0 +1,129 @@
+"""The store in the hands of one worker: fenced, and with its part of a run apart.
+
+Every write first holds on to the worker's row. Who was declared gone cannot hold on to it,
+and is declared gone only while nobody does: so of a worker that comes back from the dead no
+late write changes anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from ventil.adapters.database import Session
+from ventil.adapters.postgres import PostgresDatabase
+from ventil.adapters.sql import SqlStore
+from ventil.errors import Fenced
+
+
+class FencedDatabase(PostgresDatabase):
+    """A database that lets one worker write while it is in."""
+
+    def __init__(self, url: str, worker: str) -> None:
+        super().__init__(url)
+        self._worker = worker
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Session]:
+        with super().transaction() as db:
+            found = db.execute(
+                "SELECT 1 FROM worker WHERE id = ? AND gone IS NULL FOR SHARE", (self._worker,)
+            )
+            self._check(found.fetchone())
+            yield db
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        with super().write() as db:
+            found = db.exec_driver_sql(
+                "SELECT 1 FROM worker WHERE id = %s AND gone IS NULL FOR SHARE",
+                (self._worker,),
+            )
+            self._check(found.fetchone())
+            yield db
+
+    def _check(self, row: object) -> None:
+        if row is None:
+            raise Fenced(f"worker {self._worker} was given up by the others")
+
+
+class WorkerStore(SqlStore):
+    """The `Store` port for one worker of many."""
+
+    def __init__(self, url: str, worker: str) -> None:
+        database = FencedDatabase(url, worker)
+        super().__init__(database)
+        self._worker = worker
+
+    def update_run(self, run_id: str, **changes: object) -> None:
+        """As ever; but the tallies are this worker's, and kept apart."""
+        tallies = changes.pop("tallies", None)
+        if tallies is not None:
+            with self._database.transaction() as db:
+                db.execute(
+                    "INSERT INTO run_part (run_id, worker, tallies) VALUES (?, ?, ?)"
+                    " ON CONFLICT (run_id, worker) DO UPDATE SET tallies = excluded.tallies",
+                    (run_id, self._worker, json.dumps(tallies, separators=(",", ":"))),
+                )
+        if changes:
+            super().update_run(run_id, **changes)
+
+    def save_provider(self, key: str, state: str, stamp_s: float) -> None:
+        """Nothing: the pacer alone stores what the governor knows."""
+
+    # -- chunks to work on -----------------------------------------------------------
+
+    def runs_to_work_on(self, providers: Sequence[str]) -> list[str]:
+        """Ids of the running runs of these provider keys that have unfinished chunks."""
+        with self._database.direct() as db:
+            rows = db.execute(
+                "SELECT id FROM run WHERE state = 'running' AND NOT cancel"
+                " AND provider = ANY(?) AND EXISTS"
+                " (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished)"
+                " ORDER BY created_s",
+                (list(providers),),
+            )
+            return [row[0] for row in rows]
+
+    def claim(self, run_id: str, most: int, now_s: float) -> list[tuple[int, int]]:
+        """Take up to *most* chunks that are due and nobody's; (index, attempts so far)."""
+        with self._database.transaction() as db:
+            rows = db.execute(
+                "UPDATE chunk SET owner = ? WHERE run_id = ? AND idx = ANY(ARRAY("
+                "SELECT idx FROM chunk WHERE run_id = ? AND NOT finished AND owner IS NULL"
+                " AND due_s <= ? ORDER BY idx LIMIT ? FOR UPDATE SKIP LOCKED))"
+                " RETURNING idx, attempts",
+                (self._worker, run_id, run_id, now_s, most),
+            )
+            return [(row[0], row[1]) for row in rows]
+
+    def let_go(self, run_id: str, index: int | None, due_s: float) -> None:
+        """Give back a chunk (None: all of the run), not to be taken before *due_s*."""
+        where = "" if index is None else " AND idx = ?"
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE chunk SET owner = NULL, due_s = ? WHERE run_id = ? AND owner = ?"
+                f" AND NOT finished{where}",
+                (due_s, run_id, self._worker, *(() if index is None else (index,))),
+            )
+
+    def finished_of(self, run_id: str, indexes: Sequence[int]) -> list[tuple[int, int]]:
+        """Those of some chunks that are finished, with their attempts."""
+        with self._database.direct() as db:
+            rows = db.execute(
+                "SELECT idx, attempts FROM chunk WHERE run_id = ? AND finished"
+                " AND idx = ANY(?)",
+                (run_id, list(indexes)),
+            )
+            return [(row[0], row[1]) for row in rows]
+
+
+def parts_of(store: SqlStore, run_id: str) -> list[Mapping[str, Any]]:
+    """The tallies of every worker that worked on a run."""
+    with store._database.direct() as db:
+        rows = db.execute("SELECT tallies FROM run_part WHERE run_id = ?", (run_id,))
+        return [json.loads(row[0]) for row in rows]
