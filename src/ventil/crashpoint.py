@@ -18,6 +18,8 @@ POINTS: Final = (
     "queue.after",
     "send.before",
     "send.after",
+    "steps.before",
+    "steps.after",
     "ledger.before",
     "ledger.after",
     "governor.before",

@@ -252,12 +252,23 @@ class Store(Protocol):
         day: str,
         run_id: str,
         samples: Sequence[tuple[Sample, float]],
+        *,
+        stepped: bool = False,
     ) -> None:
         """Write samples, each with the time it was fetched, as one transaction.
 
         A settled sample is never replaced by one that is not; see `core.fold`. What a sample
         wants to be kept is stored with it, body and memory each unless it is None.
+        `stepped`: the steps noted of these records in this run are forgotten.
         """
+        ...
+
+    def note_steps(self, run_id: str, steps: Sequence[tuple[str, int, bytes]]) -> None:
+        """Note (record, number, data) of records that are under way in a run."""
+        ...
+
+    def steps(self, run_id: str, key: str) -> list[bytes]:
+        """What is noted of a record in a run, in the order of the numbers."""
         ...
 
     def settled(

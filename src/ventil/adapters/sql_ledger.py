@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ventil.adapters.database import Database, Session
 from ventil.adapters.rows import days, interval, parts
 from ventil.adapters.sql_kept import keep, kept_under
+from ventil.adapters.sql_steps import forget_steps, note_steps, steps_of
 from ventil.core.model import Good, Kept, Sample, Status
 from ventil.ports import Entry
 
@@ -28,7 +29,13 @@ class Ledger:
         return -1 if row is None else int(row[0])
 
     def record(
-        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
+        self,
+        series: str,
+        day: str,
+        run_id: str,
+        samples: Sequence[tuple[Sample, float]],
+        *,
+        stepped: bool = False,
     ) -> None:
         """Write samples (with the time they were fetched) as one transaction.
 
@@ -69,6 +76,8 @@ class Ledger:
                 db.executemany(f"{_FOLD} AND key = ? {_INTO_GOOD}", unknown)
             self._database.upsert_samples(db, rows)
             keep(db, series_id, ((s.kept, at_s) for s, at_s in samples if s.kept is not None))
+            if stepped:
+                forget_steps(db, run_id, [sample.key for sample, _ in samples])
         self._series[series] = series_id  # only once it is committed
         self._noted.add((series_id, day))
 
@@ -139,6 +148,16 @@ class Ledger:
         """What `record` has kept under a name; None when there is nothing."""
         with self._database.direct() as db:
             return kept_under(db, self._series_id(db, series), name)
+
+    def note_steps(self, run_id: str, steps: Sequence[tuple[str, int, bytes]]) -> None:
+        """Note (record, number, data) of records that are under way in a run."""
+        with self._database.transaction() as db:
+            note_steps(db, run_id, steps)
+
+    def steps(self, run_id: str, key: str) -> list[bytes]:
+        """What is noted of a record in a run, in the order of the numbers."""
+        with self._database.direct() as db:
+            return steps_of(db, run_id, key)
 
     # -- last good values ------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from ventil.core.exchange import Done, Known, Recall, Request, Work, WorkFailed
 from ventil.core.model import Good, Sample
 from ventil.core.period import Period
 from ventil.engine.door import Door, Held
+from ventil.engine.journal import Journal
 from ventil.engine.ledger import LedgerWriter
 from ventil.errors import WorkbenchError
 from ventil.ports import Clock, Recipe, Workbench
@@ -26,7 +27,8 @@ class Fetcher:
     """Fetches batches of records for one run.
 
     `doors` holds the job's providers by name; a request that names none passes the first.
-    `workbench` is None for recipes that have no work done.
+    `workbench` is None for recipes that have no work done. `journaled`: the answers to a
+    record's requests are noted until it is settled; for recipes of one record a batch.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Fetcher:
         clock: Clock,
         period: Period,
         workbench: Workbench | None = None,
+        journaled: bool = False,
     ) -> None:
         self._recipe = recipe
         self._first = next(iter(doors.values()))
@@ -47,6 +50,7 @@ class Fetcher:
         self._clock = clock
         self._period = period
         self._workbench = workbench
+        self._journaled = journaled
 
     async def batch(
         self,
@@ -69,16 +73,26 @@ class Fetcher:
         target = ""
         door = self._first
         held: Held | None = None
+        journal = Journal(self._ledger.steps(keys[0])) if self._journaled else None
         try:
             step = next(recipe)
             while True:
+                if journal is not None and isinstance(step, Request | Work):
+                    before = journal.recalled(step)
+                    if before is not None:
+                        step = recipe.send(before)
+                        continue
                 if isinstance(step, Request):
+                    if journal is not None:
+                        await self._ledger.note(keys[0], journal.take_new())
                     if held is not None:
                         door.gate.settle(*held)
                         held = None
                     target = f"{step.method} {step.target}"
                     door = self._doors[step.provider]
                     reply, held = await door.exchange(step, keys[0], chunk, stuck)
+                    if journal is not None:
+                        journal.add(step, reply)
                     step = recipe.send(reply)
                 elif isinstance(step, Known):
                     await self._ledger.write(step.samples, self._clock.now_s())
@@ -87,7 +101,10 @@ class Fetcher:
                 elif isinstance(step, Recall):
                     step = recipe.send(self._ledger.kept(step.name))
                 else:
-                    step = recipe.send(await self._work(step))
+                    done = await self._work(step)
+                    if journal is not None:
+                        journal.add(step, done)
+                    step = recipe.send(done)
         except StopIteration as end:
             # The permit is held until the samples are stored: what a kill can make us
             # repeat is what counts as in flight.

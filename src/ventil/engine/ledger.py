@@ -24,6 +24,7 @@ class LedgerWriter:
     """Group commit for one run: its series, its day, its id.
 
     `enough()` says how many answers are worth a commit without further waiting.
+    `journaled`: steps are noted of records under way, and forgotten with their samples.
     """
 
     def __init__(
@@ -35,13 +36,16 @@ class LedgerWriter:
         run_id: str,
         written: Callable[[Sequence[tuple[Sample, float]]], None],
         enough: Callable[[], int] = lambda: 1,
+        journaled: bool = False,
     ) -> None:
         self._store = store
         self._series = series
         self._day = day
         self._run_id = run_id
         self._written = written
+        self._journaled = journaled
         self._samples: list[tuple[Sample, float]] = []
+        self._steps: list[tuple[str, int, bytes]] = []
         self._enough = enough
         self._writers: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Handle | None = None
@@ -56,6 +60,19 @@ class LedgerWriter:
         if not samples:
             return
         self._samples.extend([(sample, at_s) for sample in samples])
+        await self._committed()
+
+    def steps(self, key: str) -> list[bytes]:
+        """What was noted of *key* in this run, in order. Raises StateError."""
+        return self._store.steps(self._run_id, key)
+
+    async def note(self, key: str, steps: Sequence[tuple[int, bytes]]) -> None:
+        """Return when the numbered *steps* of *key* are noted. Raises StateError."""
+        if steps:
+            self._steps.extend((key, number, data) for number, data in steps)
+            await self._committed()
+
+    async def _committed(self) -> None:
         loop = asyncio.get_running_loop()
         # One future for each writer: who is cancelled takes nobody along.
         committed: asyncio.Future[None] = loop.create_future()
@@ -73,11 +90,19 @@ class LedgerWriter:
     def _flush(self) -> None:
         self._flushing, self._soon = None, False
         samples, self._samples = self._samples, []
+        steps, self._steps = self._steps, []
         writers, self._writers = self._writers, []
         try:
-            crashpoint("ledger.before")
-            self._store.record(self._series, self._day, self._run_id, samples)
-            crashpoint("ledger.after")
+            if steps:
+                crashpoint("steps.before")
+                self._store.note_steps(self._run_id, steps)
+                crashpoint("steps.after")
+            if samples:
+                crashpoint("ledger.before")
+                self._store.record(
+                    self._series, self._day, self._run_id, samples, stepped=self._journaled
+                )
+                crashpoint("ledger.after")
         except Exception as error:  # handed to every writer of this commit
             for writer in writers:
                 if not writer.done():

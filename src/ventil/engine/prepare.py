@@ -12,7 +12,7 @@ from ventil.core.model import Interval
 from ventil.core.period import Period
 from ventil.core.plan import Plan, plan
 from ventil.crashpoint import crashpoint
-from ventil.ports import ChunkRow, Provider, Run, RunState, Store
+from ventil.ports import ChunkRow, Recipe, Run, RunState, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +44,20 @@ class Job:
         return digest.hexdigest()
 
 
-def plan_job(job: Job, store: Store | None, provider: Provider) -> Plan:
+def plan_job(job: Job, store: Store | None, recipe: Recipe) -> Plan:
     """The plan of a job given what the ledger has settled (None: there is no ledger yet)."""
     settled: set[str] = set()
     if store is not None and not job.refresh:
         settled = store.settled(job.series, str(job.period.today), job.keys)
     return plan(
         job.keys,
-        batches=provider.batches,
+        batches=recipe.batches,
         settled=settled,
         chunk_size=job.chunk_size,
     )
 
 
-def prepare(job: Job, store: Store, provider: Provider, now_s: float) -> tuple[Run, bool]:
+def prepare(job: Job, store: Store, recipe: Recipe, now_s: float) -> tuple[Run, bool]:
     """The run to execute, and whether it is a resumed one.
 
     An unfinished run of the same job on the same catalogue is resumed; one of the same job
@@ -71,7 +71,7 @@ def prepare(job: Job, store: Store, provider: Provider, now_s: float) -> tuple[R
                 run.id, state=RunState.RUNNING, cancel=False, tolerate=job.tolerate, message=""
             )
             return run, True
-    made = plan_job(job, store, provider)
+    made = plan_job(job, store, recipe)
     run = Run(
         id=_new_id(now_s),
         job=job.name,

@@ -53,6 +53,7 @@ class Limits:
 
     `side_by_side`: batches of a chunk that are under way together; what may be in flight at
     the provider, or all of them where each goes its own way to several providers.
+    `journaled`: see `Fetcher`.
     """
 
     chunks_at_once: int
@@ -61,6 +62,7 @@ class Limits:
     tries: int
     side_by_side: int
     patience: Patience
+    journaled: bool = False
 
 
 @dataclass(slots=True)
@@ -122,6 +124,7 @@ class Runner:
             run_id=run.id,
             written=self._written,
             enough=self._enough(),
+            journaled=limits.journaled,
         )
         self._fetcher = Fetcher(
             recipe=recipe,
@@ -130,6 +133,7 @@ class Runner:
             clock=clock,
             period=period,
             workbench=outside.workbench,
+            journaled=limits.journaled,
         )
         self._processor = ChunkProcessor(
             run,

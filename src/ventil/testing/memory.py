@@ -29,6 +29,7 @@ class MemoryStore:
         self._entries: dict[tuple[str, str], dict[str, Entry]] = {}
         self._good: dict[str, dict[str, Good]] = {}
         self._kept: dict[tuple[str, str], Kept] = {}
+        self._steps: dict[tuple[str, str], dict[int, bytes]] = {}
         self._failures: dict[tuple[str, str], Failure] = {}
         self._providers: dict[str, ProviderRow] = {}
         self._next_failure = 1
@@ -116,7 +117,13 @@ class MemoryStore:
     # -- ledger ----------------------------------------------------------------------
 
     def record(
-        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
+        self,
+        series: str,
+        day: str,
+        run_id: str,
+        samples: Sequence[tuple[Sample, float]],
+        *,
+        stepped: bool = False,
     ) -> None:
         """Write samples; what is settled is not replaced by what is not."""
         self._write()
@@ -131,6 +138,20 @@ class MemoryStore:
                 good[sample.key] = Good(sample.value, sample.interval, at_s)
             if sample.kept is not None:
                 self._keep(series, sample.kept, at_s)
+
+            if stepped:
+                self._steps.pop((run_id, sample.key), None)
+
+    def note_steps(self, run_id: str, steps: Sequence[tuple[str, int, bytes]]) -> None:
+        """Note (record, number, data) of records that are under way in a run."""
+        self._write()
+        for key, number, data in steps:
+            self._steps.setdefault((run_id, key), {})[number] = data
+
+    def steps(self, run_id: str, key: str) -> list[bytes]:
+        """What is noted of a record in a run, in the order of the numbers."""
+        noted = self._steps.get((run_id, key), {})
+        return [noted[number] for number in sorted(noted)]
 
     def _keep(self, series: str, kept: Kept, at_s: float) -> None:
         old = self._kept.get((series, kept.name), kept)

@@ -1,0 +1,100 @@
+"""What came of the steps of a recipe so far, so that a restart need not take them again.
+
+A recipe is a pure generator: sent the same answers, it takes the same steps. What is noted
+of a record under way are the answers that led to its next request; a restart sends them to
+a new generator and goes on where the old one was. Noted just before that next request goes
+out, so that a kill repeats what was in flight and nothing else. A body that only went on to
+work is left out: its result is noted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ventil.core.exchange import (
+    Done,
+    Fault,
+    FaultKind,
+    Reply,
+    Request,
+    Response,
+    Work,
+    WorkFailed,
+)
+
+Answer = Reply | Done | WorkFailed
+
+
+class _Entry(msgspec.Struct, array_like=True, frozen=True):
+    """An answer to `step`; `kind` is response, done, broke, or that of a fault."""
+
+    step: str
+    kind: str
+    detail: str = ""
+    status: int = 0
+    headers: dict[str, str] = {}
+    body: bytes = b""
+
+
+class Journal:
+    """The answers of one look at one record: those noted before, and those of this start."""
+
+    def __init__(self, noted: Iterable[bytes]) -> None:
+        self._noted: deque[_Entry] = deque(
+            msgspec.msgpack.decode(one, type=_Entry) for one in noted
+        )
+        self._number = len(self._noted)
+        self._new: list[_Entry] = []
+
+    def recalled(self, step: Request | Work) -> Answer | None:
+        """What *step* was answered with before; None when it is to be taken."""
+        if not self._noted or self._noted[0].step != _name(step):
+            # Never but for a new version of the recipe, which asks something else.
+            self._number -= len(self._noted)
+            self._noted.clear()
+            return None
+        return _answer(self._noted.popleft())
+
+    def add(self, step: Request | Work, answer: Answer) -> None:
+        """*step* was answered just now."""
+        name = _name(step)
+        if isinstance(step, Work) and self._new:
+            last = self._new[-1]
+            self._new[-1] = msgspec.structs.replace(last, body=b"")
+        if isinstance(answer, Response):
+            entry = _Entry(
+                name, "response", "", answer.status, dict(answer.headers), answer.body
+            )
+        elif isinstance(answer, Fault):
+            entry = _Entry(name, answer.kind.value, answer.detail)
+        elif isinstance(answer, Done):
+            entry = _Entry(name, "done", body=answer.result)
+        else:
+            entry = _Entry(name, "broke", answer.detail)
+        self._new.append(entry)
+
+    def take_new(self) -> Sequence[tuple[int, bytes]]:
+        """(number from 0, what is to be noted) of what came since this was last asked."""
+        new, self._new = self._new, []
+        first = self._number
+        self._number += len(new)
+        return [(first + n, msgspec.msgpack.encode(entry)) for n, entry in enumerate(new)]
+
+
+def _name(step: Request | Work) -> str:
+    if isinstance(step, Work):
+        return step.task
+    return f"{step.provider} {step.method} {step.origin or ''}{step.target}"
+
+
+def _answer(entry: _Entry) -> Answer:
+    if entry.kind == "response":
+        return Response(entry.status, entry.headers, entry.body)
+    if entry.kind == "done":
+        return Done(entry.body)
+    if entry.kind == "broke":
+        return WorkFailed(entry.detail)
+    return Fault(FaultKind(entry.kind), entry.detail)
