@@ -17,11 +17,10 @@ def test_errors_that_do_not_depend_on_load_are_chance(share: float) -> None:
     blamed = 0
     for n in range(20_000):
         in_flight = min(4 + n // 20, 40 if n % 7 else 28)
+        rejections.sent(in_flight)
         if random.random() < share:
             cause = rejections.rejected(in_flight, float(n))
             blamed += cause is Cause.OURS
-        else:
-            rejections.answered(in_flight)
     assert blamed <= 20
 
 
@@ -30,7 +29,9 @@ def test_rejections_above_a_number_in_flight_are_ours() -> None:
     rejections = Rejections()
     for _ in range(30):
         for in_flight in (2, 4, 6, 8):
-            rejections.answered(in_flight)
+            rejections.sent(in_flight)
+    rejections.sent(12)
+    rejections.sent(12)
     assert rejections.rejected(12, 0.0) is Cause.CHANCE
     assert rejections.rejected(12, 0.0) is Cause.OURS
 
@@ -39,11 +40,41 @@ def test_too_little_evidence_is_unclear() -> None:
     """A few rejections where nothing below was seen yet ask for a trial."""
     rejections = Rejections()
     for _ in range(12):
-        rejections.answered(4)
+        rejections.sent(4)
     for _ in range(40):
-        rejections.answered(8)
+        rejections.sent(8)
     causes = [rejections.rejected(8, 0.0) for _ in range(3)]
     assert causes[-1] is Cause.UNCLEAR
+
+
+def test_rejections_that_come_back_before_the_answers_prove_nothing() -> None:
+    """A round twice as large as any before: its rejections are there at once, and alone."""
+    rejections = Rejections()
+    for in_flight in range(1, 65):
+        rejections.sent(in_flight)
+    for in_flight in range(65, 129):
+        rejections.sent(in_flight)
+    causes = [rejections.rejected(in_flight, 0.0) for in_flight in (70, 95, 120)]
+    assert Cause.OURS not in causes
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03])
+def test_rejections_that_go_on_below_were_not_ours(share: float) -> None:
+    """The blame is taken back when nothing changes, and stands when they have ended."""
+    rejections, random = Rejections(), Random(4)
+    for in_flight in range(1, 100):
+        rejections.sent(in_flight)
+    for in_flight in range(100, 130):
+        rejections.sent(in_flight)
+        if in_flight % 10 == 0:
+            rejections.rejected(in_flight, 0.0)
+    rejections.changed(1.0, 120)
+    assert not rejections.acquitted()
+    for _ in range(2000):
+        rejections.sent(114)
+        if random.random() < share:
+            rejections.rejected(114, 2.0)
+    assert rejections.acquitted() is (share > 0)
 
 
 def test_what_was_sent_before_the_change_is_answered_for() -> None:

@@ -278,6 +278,8 @@ def _permit(
             it.announced_owed_s = owed_s + 0.9 * left[1] / left[0]
     if it.adaptive:
         it.stall.sent(now_s)
+        if not probe:
+            it.rejections.sent(in_flight)
         if not (retry or probe):
             permit.cohort = it.limit.sent(now_s, in_flight)
     it.open[id(permit)] = permit

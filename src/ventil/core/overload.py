@@ -47,11 +47,7 @@ def overloaded(it: Parts, permit: Permit, now_s: float, why: str) -> None:
             limit.hold_down(0.7)
         if it.trial_of is not None:
             try_lower(it, now_s)
-        elif (
-            it.blamed is not None
-            and cause is not Cause.OURS
-            and it.rejections.acquitted(it.blamed[0])
-        ):
+        elif it.blamed is not None and cause is not Cause.OURS and it.rejections.acquitted():
             limit.undo_lower(*it.blamed[2:])
             it.blamed = None
 

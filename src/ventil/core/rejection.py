@@ -3,11 +3,12 @@
 A provider that answers 503 to one request in twenty whatever we do must not make us slow;
 one that answers 503 because its queue is full must. The two differ in where the rejections
 fall: the first kind at every load alike, the second above some number in flight. So
-answers are counted in bins of in-flight (each a quarter wider than the one before, slowly
+requests are counted in bins of in-flight (each a quarter wider than the one before, slowly
 forgotten), and when one is rejected, the bins from its own upwards are compared with those
 below. If chance would put so many of the rejections above less than once in 3,000 times,
 they are our doing. If there is not enough evidence below, it is fetched: the limit dips for
-a while (a *trial*), and that settles it either way.
+a while (a *trial*), and that settles it either way. And when they were taken for our doing
+and go on all the same below, they were not: they are acquitted, and so are we.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _RATIO = log(1.25)
 _BELIEF = 8.0  # -ln of the chance
 _DOUBT = 3.5
 _FEWEST = 4.0  # rejections expected below, if load made no difference
+_MOST_CHANCE = 0.4
+"""A provider that rejects more than this is too full, whatever the comparison says."""
 
 
 class Cause(Enum):
@@ -31,17 +34,24 @@ class Cause(Enum):
 
 
 class Rejections:
-    """Mutable; told of every answer and every overload while the breaker is closed."""
+    """Mutable; told of every sending and every overload while the breaker is closed.
 
-    __slots__ = ("_bins", "_case", "last_change_s")
+    Requests are counted when they are sent, not when they are answered: a rejection comes
+    back at once and an answer takes its time, so that by answers the first of every
+    larger round would all look rejected.
+    """
+
+    __slots__ = ("_bins", "_case", "_case_from", "_since", "last_change_s")
 
     def __init__(self) -> None:
-        self._bins: dict[int, list[float]] = {}  # bin -> [rejected, total]
+        self._bins: dict[int, list[float]] = {}  # bin -> [rejected, sent]
         self._case = (0.0, 0.0)  # what the latest lowering was for
+        self._case_from = 0  # at so many in flight
+        self._since = [0.0, 0.0]  # below that, since then
         self.last_change_s = -1e18
 
-    def answered(self, in_flight: int) -> None:
-        """A request sent as the `in_flight`-th was answered."""
+    def sent(self, in_flight: int) -> None:
+        """A request goes out as the `in_flight`-th."""
         at = int(log(in_flight) / _RATIO)
         pair = self._bins.get(at)
         if pair is None:
@@ -49,15 +59,18 @@ class Rejections:
         else:
             pair[0] *= _FORGET
             pair[1] = pair[1] * _FORGET + 1.0
+        if in_flight < self._case_from:
+            self._since[1] += 1.0
 
     def rejected(self, in_flight: int, sent_s: float) -> Cause:
         """One was rejected, and the likely cause."""
-        at = int(log(in_flight) / _RATIO)
-        pair = self._bins.setdefault(at, [0.0, 0.0])
-        pair[0] = pair[0] * _FORGET + 1.0
-        pair[1] = pair[1] * _FORGET + 1.0
         if sent_s < self.last_change_s:
             return Cause.CHANCE  # sent before we went down: already answered for
+        pair = self._bins.setdefault(_bin(in_flight), [0.0, 0.0])
+        pair[0] += 1.0
+        pair[1] = max(pair)
+        if in_flight < self._case_from:
+            self._since[0] += 1.0
         return self.cause(in_flight)
 
     def cause(self, in_flight: int) -> Cause:
@@ -72,12 +85,11 @@ class Rejections:
             return Cause.CHANCE
         return Cause.UNCLEAR if bad >= 2.5 and in_flight > 1 else Cause.CHANCE
 
-    def acquitted(self, in_flight: int) -> bool:
-        """Whether rejections once taken as our doing at this load go on below it as well."""
-        _, _, low_bad, low_all = self._sums(in_flight)
-        high_bad, high_all = self._case
-        evidence, expected = _evidence(high_bad, high_all, low_bad, low_all)
-        return evidence < _DOUBT and expected >= _FEWEST
+    def acquitted(self) -> bool:
+        """Whether rejections once taken as our doing go on below as they were."""
+        bad, sent = self._since
+        evidence, expected = _evidence(*self._case, bad, sent)
+        return evidence < _DOUBT and expected >= _FEWEST and bad < _MOST_CHANCE * sent
 
     def changed(self, now_s: float, in_flight: int) -> None:
         """The limit was lowered for it: what was sent before is answered for.
@@ -89,6 +101,8 @@ class Rejections:
         self.last_change_s = now_s
         high_bad, high_all, _, _ = self._sums(in_flight)
         self._case = (high_bad, high_all)
+        self._case_from = in_flight
+        self._since = [0.0, 0.0]
         own = _bin(in_flight)
         self._bins = {at: pair for at, pair in self._bins.items() if at < own}
         self._bins[own] = [1.0, 1.0]

@@ -62,7 +62,6 @@ def learn(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
             throttling.resumed(it, permit, now_s)
         if it.adaptive:
             it.limit.answered(cohort, now_s, time_s)
-            it.rejections.answered(permit.in_flight)
             it.cap.answered(permit.in_flight, permit.sent_s)
             if it.trial_of is not None:
                 overload.try_lower(it, now_s)
