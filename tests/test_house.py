@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "crashpoint": set(),
     "core": {"errors"},
     "changelog": PURE,
+    "tasks": PURE | {"changelog"},  # started by adapters, in a process of its own
     "providers": PURE,
     "sources": PURE,
     "config": PURE,

@@ -13,6 +13,10 @@
     │   ├── PublishError     the artefact could not be written (a full disk, say)
     │   ├── PortError        a port could not be opened
     │   └── WorkbenchError   work on fetched bytes broke one of its limits, or broke
+    │       ├── TooLong          the limit on processor time, or on time
+    │       ├── TooMuchMemory    the limit on memory
+    │       ├── TooMuchOutput    the limit on the size of the result
+    │       └── Crashed          it raised an error, or its process ended
     └── Stopped              not a fault: the run ended early, in order
         ├── Suspended        the provider says later than --max-wait: exit 75
         ├── Interrupted      SIGINT or SIGTERM: exit 130 or 143
@@ -83,7 +87,27 @@ class PortError(WorldError):
 
 
 class WorkbenchError(WorldError):
-    """Work on fetched bytes, in a process of its own, broke one of its limits, or broke."""
+    """Work on fetched bytes, in a process of its own, broke one of its limits, or broke.
+
+    The message names the task, the limit and its value. The process is replaced; asking
+    again with the same bytes gives the same, so they are to be marked and left.
+    """
+
+
+class TooLong(WorkbenchError):
+    """The task spent more processor time than allowed, or was not back in time."""
+
+
+class TooMuchMemory(WorkbenchError):
+    """The task, or what it was to work on, needs more memory than allowed."""
+
+
+class TooMuchOutput(WorkbenchError):
+    """The task's result is larger than allowed."""
+
+
+class Crashed(WorkbenchError):
+    """The task raised an error, or its process ended or answered nonsense."""
 
 
 class Stopped(VentilError):
