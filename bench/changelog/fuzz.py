@@ -1,11 +1,14 @@
 """Throw made and mangled texts at the changelog parser until the time is up.
 
-    python -m bench.changelog.fuzz SECONDS [FOLDER] [--seed N]
+    python -m bench.changelog.fuzz [FOLDER] --minutes N [--seed N]
+    python -m bench.changelog.fuzz [FOLDER] --minutes N --coverage     (needs `atheris`)
 
 Texts are put together from pieces of headings, or taken from a corpus and mangled: bytes
-flipped, lines swapped, doubled, cut, or joined with those of others. Ends at the first
-exception, at a release that breaks the parser's promises, and at a text that takes too long
-for its length; the text is written to fuzz-failure.bin. Otherwise prints how many it tried.
+flipped, lines swapped, doubled, cut, or joined with those of others. With `--coverage` a
+fuzzer that watches which branches of the parser are taken (Atheris on libFuzzer) breeds
+texts from these. Ends at the first exception, at a release that breaks the parser's
+promises, and at a text that takes too long for its length; the text is written to
+fuzz-failure.bin. Otherwise prints how many it tried.
 """
 
 from __future__ import annotations
@@ -14,10 +17,17 @@ import argparse
 import json
 import random
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from ventil.changelog import parse, release_as_data
+if "--coverage" in sys.argv:
+    import atheris  # type: ignore[import-not-found, unused-ignore]
+
+    with atheris.instrument_imports(include=["ventil.changelog"]):
+        from ventil.changelog import parse, release_as_data
+else:
+    from ventil.changelog import parse, release_as_data
 
 # Pieces that headings are made of: any text of them is near to a changelog.
 _WORDS = """
@@ -80,8 +90,11 @@ def mangled(rng: random.Random, corpus: list[bytes]) -> bytes:
     return bytes(text)
 
 
-def check(data: bytes, name: str | None) -> str:
-    """What is wrong with how the text was parsed, or nothing."""
+def check(data: bytes, name: str | None, *, slower: float = 1.0) -> str:
+    """What is wrong with how the text was parsed, or nothing.
+
+    `slower`: so many times the usual is spent here, because branches are watched.
+    """
     start = time.process_time()
     try:
         found = parse(data, name)
@@ -90,7 +103,7 @@ def check(data: bytes, name: str | None) -> str:
     except Exception as error:
         return repr(error)
     spent = time.process_time() - start
-    if spent > GRACE + SLOWEST * len(data):
+    if spent > slower * (GRACE + SLOWEST * len(data)):
         return f"{spent:.2f} s for {len(data)} bytes"
     previous = 0
     for release in found:
@@ -100,19 +113,61 @@ def check(data: bytes, name: str | None) -> str:
     return ""
 
 
+def seeds(folder: Path, corpus: list[bytes], rng: random.Random) -> None:
+    """Write the texts to breed from, and a dictionary of the pieces, into *folder*."""
+    (folder / "seeds").mkdir()
+    for number in range(2_000):
+        text = mangled(rng, corpus) if corpus and number % 2 else made(rng)
+        (folder / "seeds" / str(number)).write_bytes(bytes([number % 5]) + text[:8_000])
+    words = {piece.encode() for piece in PIECES if piece.strip()}
+    quoted = ("".join(f"\\x{byte:02x}" for byte in word) for word in words)
+    (folder / "pieces.dict").write_text("".join(f'"{word}"\n' for word in quoted))
+
+
+def breed(seconds: float, corpus: list[bytes], rng: random.Random) -> None:
+    """Let the fuzzer breed texts until the time is up; it ends the process."""
+
+    def one(data: bytes) -> None:
+        name = NAMES[data[0] % len(NAMES)] if data else None
+        wrong = check(data[1:], name, slower=10)
+        if wrong:
+            Path("fuzz-failure.bin").write_bytes(data[1:])
+            raise RuntimeError(f"named {name}: {wrong}")
+
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
+    seeds(folder, corpus, rng)
+    options = [
+        f"-max_total_time={seconds:.0f}",
+        "-max_len=20000",
+        "-timeout=60",
+        "-rss_limit_mb=4096",
+        f"-dict={folder / 'pieces.dict'}",
+        f"-artifact_prefix={folder}/",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(folder / "seeds")], one)
+    atheris.Fuzz()
+
+
 def main() -> None:
     """Run until the time is up."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("seconds", type=float)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?", help="a corpus, see score")
+    parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--coverage", action="store_true", help="watch which branches are taken"
+    )
     args = parser.parse_args()
     rng = random.Random(args.seed)
     corpus: list[bytes] = []
     if args.folder:
         entries = json.loads((args.folder / "index.json").read_text())
         corpus = [(args.folder / entry["file"]).read_bytes() for entry in entries]
-    end, tried, releases = time.monotonic() + args.seconds, 0, 0
+    if args.coverage:
+        breed(60 * args.minutes, corpus, rng)
+        return
+    end, tried = time.monotonic() + 60 * args.minutes, 0
     while time.monotonic() < end:
         data = mangled(rng, corpus) if corpus and rng.random() < 0.6 else made(rng)
         name = rng.choice(NAMES)
@@ -122,8 +177,7 @@ def main() -> None:
             print(f"after {tried} texts, named {name}: {wrong}")
             sys.exit(1)
         tried += 1
-        releases += tried % 100 == 0 and len(parse(data, name))
-    print(f"{tried} texts in {args.seconds:.0f} s, nothing wrong")
+    print(f"{tried} texts in {args.minutes:g} minutes, nothing wrong")
 
 
 if __name__ == "__main__":

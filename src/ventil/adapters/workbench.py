@@ -45,6 +45,7 @@ _ANSWER = struct.Struct("!cQ")
 _START_S = 60.0  # a loaded machine may take long to start an interpreter
 _LOOK_S = 0.25
 _LONGEST_WORDS = 2_000
+_SOURCE = str(Path(__file__).resolve().parents[2])  # where this package is
 _KEEP = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")  # the interpreter's own needs
 
 
@@ -196,7 +197,7 @@ class _Worker:
     @classmethod
     async def start(cls, folders: tuple[str, ...], *, trust_kernel: bool) -> _Worker:
         """A worker that is ready. Raises OSError, EOFError, TimeoutError or ValueError."""
-        places = [str(Path(__file__).resolve().parents[2]), *folders]
+        places = [_SOURCE, *folders]
         # -I leaves out PYTHONPATH and the working folder: where this package is must be told.
         code = (
             f"import sys, runpy; sys.path[:0] = [p for p in {places!r} if p not in sys.path];"
