@@ -30,6 +30,9 @@ from ventil.changelog.finder.model import Unpack
 MOST_FILES = 3
 """So many of the likeliest files are handed out."""
 
+_NOTES = ("Cargo.toml", ".cargo_vcs_info.json")
+"""Files of a crate that say where its repository is, and the crate in it."""
+
 _BLOCK = 512
 _PIECE = 64 * 1024
 _LONGEST_HEADER = 64 * 1024  # of a pax or long-name header; a path has 400 characters at most
@@ -61,7 +64,8 @@ class Contents(msgspec.Struct, frozen=True):
     """What was found in an archive.
 
     `files` are the likeliest changelogs, best first, at most `MOST_FILES`. `manifest` is
-    the crate's Cargo.toml, where there is one, b"" else. `entries` counts what was walked,
+    the crate's Cargo.toml and `vcs` what cargo noted of the repository, where there are such
+    files, b"" else. `entries` counts what was walked,
     `refused` the names and kinds that were refused. `too_large` are files left out for
     their size. `fault` says why the walk ended early, "" when it did not: what was found
     until then is here all the same.
@@ -69,6 +73,7 @@ class Contents(msgspec.Struct, frozen=True):
 
     files: tuple[File, ...] = ()
     manifest: bytes = b""
+    vcs: bytes = b""
     entries: int = 0
     refused: int = 0
     too_large: tuple[str, ...] = ()
@@ -133,7 +138,7 @@ class _Keeper:
         self.entries = self.refused = self.kept = self.unpacked = 0
         self.files: dict[str, bytes] = {}
         self.too_large: list[str] = []
-        self.manifest = b""
+        self.notes = dict.fromkeys(_NOTES, b"")
 
     def entry(self) -> None:
         self.entries += 1
@@ -156,7 +161,7 @@ class _Keeper:
             return None
         if strip:
             path = path.partition("/")[2]
-        if path == "Cargo.toml":
+        if path in _NOTES:
             return path
         if len(self.files) >= _MOST_HELD or not names.may_be_changelog(path):
             return None
@@ -170,8 +175,8 @@ class _Keeper:
         return True
 
     def keep(self, path: str, data: bytes) -> None:
-        if path == "Cargo.toml":
-            self.manifest = data[:_LONGEST_HEADER]
+        if path in _NOTES:
+            self.notes[path] = data[:_LONGEST_HEADER]
             return
         self.kept += len(data) - len(self.files.get(path, b""))
         self.files[path] = data  # the later of two entries of one name is the one that counts
@@ -181,7 +186,8 @@ class _Keeper:
         left_out = names.choose(self.too_large, folder=self._folder, name=self._name)
         return Contents(
             files=tuple(File(path, self.files[path]) for path in best),
-            manifest=self.manifest,
+            manifest=self.notes["Cargo.toml"],
+            vcs=self.notes[".cargo_vcs_info.json"],
             entries=self.entries,
             refused=self.refused,
             too_large=tuple(left_out[:MOST_FILES]),

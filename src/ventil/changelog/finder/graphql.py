@@ -80,13 +80,13 @@ def combine(asks: Sequence[Ask]) -> Ask:
     return Ask("github", _request(queries))
 
 
-def split(asks: Sequence[Ask], reply: Reply) -> list[Reply] | None:
+def split(asks: Sequence[Ask], reply: Reply) -> list[Reply | None] | None:
     """The replies to each of *asks*, as if it had been sent alone.
 
     None when the request failed as one because there was too much in it (a timeout, 502,
     504, an answer too large): it may succeed in halves. Any other failure is the reply to
-    each. An alias without data and without an error was left out of a partial answer, and
-    its reply is a fault.
+    each. None in place of a reply: the answer is partial and left this one out, so that it
+    is to be asked again.
     """
     if len(asks) == 1:
         return [reply]
@@ -107,12 +107,12 @@ def split(asks: Sequence[Ask], reply: Reply) -> list[Reply] | None:
         path = error.get("path") if isinstance(error, dict) else None
         if isinstance(path, list) and path and isinstance(path[0], str):
             by_alias.setdefault(path[0], []).append(error)
-    parts: list[Reply] = []
+    parts: list[Reply | None] = []
     for number in range(len(asks)):
         alias = f"r{number}"
         repository, own = data.get(alias), by_alias.get(alias)
         if repository is None and not own:
-            parts.append(Fault(FaultKind.BROKEN, "left out of a partial answer"))
+            parts.append(None)
             continue
         body = {"data": {"r0": repository}, "errors": own or []}
         parts.append(replace(reply, body=msgspec.json.encode(body)))

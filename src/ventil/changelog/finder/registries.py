@@ -278,17 +278,29 @@ def _precedence(version: str) -> tuple[object, ...] | None:
     return (found[4] is None, numbers, found[4] or "")
 
 
-def from_manifest(manifest: bytes) -> Repository | None:
-    """The repository that a Cargo.toml names."""
+def from_crate(manifest: bytes, vcs: bytes) -> Repository | None:
+    """The repository that a Cargo.toml names, with the crate's folder in it.
+
+    The folder is what `cargo package` notes in `.cargo_vcs_info.json` as `path_in_vcs`
+    (doc.rust-lang.org/cargo/commands/cargo-package.html, read 2026-11).
+    """
     try:
         package = tomllib.loads(manifest.decode("utf-8", "replace")).get("package")
     except (tomllib.TOMLDecodeError, RecursionError, ValueError):
         return None
     if not isinstance(package, dict):
         return None
-    return links.source_of(
+    repository = links.source_of(
         {"repository": package.get("repository"), "homepage": package.get("homepage")}
     )
+    try:
+        noted = msgspec.json.decode(vcs) if vcs else None
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        noted = None
+    folder = links.clean_path(noted.get("path_in_vcs")) if isinstance(noted, dict) else None
+    if repository is not None and folder:
+        return Repository(repository.host, repository.path, folder)
+    return repository
 
 
 def too_large(archive: Archive, bound: int) -> bool:

@@ -212,10 +212,10 @@ class RepositorySearch:
         folders = ["", "docs"]
         if repository.folder:
             folders += [repository.folder, f"{repository.folder}/docs"]
-        elif self._trail.package.ecosystem == "npm":
+        else:
+            # Where it would be among others; in the same request a look costs nothing.
             bare = self._trail.package.name.rpartition("/")[2]
-            if clean_path(f"packages/{bare}"):
-                folders.append(f"packages/{bare}")
+            folders += [f for f in (f"packages/{bare}", bare) if clean_path(f) == f]
         owner, name = repository.path.split("/")
         reply = yield from self._trail.ask(graphql.ask(owner, name, graphql.look(folders)))
         told = graphql.repository_in(reply)
@@ -376,7 +376,7 @@ class RepositorySearch:
         if found is None:
             self._trail.note(How.RELEASES, page, Result.FAILED, "not a list of releases")
             return None
-        own = own_releases(found, self._trail.package.name, alone=not repository.folder)
+        own = own_releases(found, self._trail.package.name, repository)
         told_something = [release for release in own if release.body.strip()]
         if not told_something:
             why = "there are none" if not found else "none of this package with notes"
@@ -390,32 +390,31 @@ class RepositorySearch:
 _TAG = re.compile(r"(?:(.*?)(?:@|==|[-_/])v?|v(?:ersion)?[-_. ]?|release[-_/]v?)?(\d[\w.+-]*)")
 
 
-def own_releases(releases: list[HostRelease], name: str, *, alone: bool) -> list[HostRelease]:
-    """Those of a repository's releases that are this package's.
+def own_releases(
+    releases: list[HostRelease], name: str, repository: Repository
+) -> list[HostRelease]:
+    """Those of a repository's releases that are the package's called *name*.
 
     In a repository of several packages the tags bear names: "@scope/name@1.0", "name-v1.0".
     Those of this package are taken when there are any. Otherwise the tags without names
-    are, and those with other names only when the package lives *alone* in its repository
-    and all tags have the same name (a product's, say).
+    are, or those that bear the repository's own name; never those of other packages.
     """
-    bare = name.rpartition("/")[2].lower()
-    own, plain, others = [], [], []
-    prefixes: set[str] = set()
+    bare = name.rpartition("/")[2]
+    is_own = re.compile(
+        rf"(?:[\w./@-]*/)?(?:{re.escape(name)}|{re.escape(bare)})(?:@|==|[-_/.])v?\d", re.I
+    )
+    product = repository.path.rpartition("/")[2].lower()
+    own, plain, named = [], [], []
     for release in releases:
         found = _TAG.fullmatch(release.tag)
         prefix = (found[1] or "").lower() if found is not None else ""
-        if prefix in ("", "v", "release", "rel", "version", "ver", "r", "releases"):
-            plain.append(release)
-        elif prefix in (name.lower(), bare, f"{bare}-v") or prefix.endswith(f"/{bare}"):
+        if is_own.match(release.tag) is not None:
             own.append(release)
-        else:
-            others.append(release)
-            prefixes.add(prefix)
-    if own:
-        return own
-    if plain:
-        return plain
-    return others if alone and len(prefixes) == 1 else []
+        elif prefix in ("", "v", "release", "rel", "version", "ver", "r", "releases"):
+            plain.append(release)
+        elif prefix == product and not repository.folder:
+            named.append(release)
+    return own or plain or named
 
 
 def _renamed(repository: Repository, told: Mapping[str, Any]) -> Repository:

@@ -303,7 +303,7 @@ class _Search:
             self._trail.note(How.ARCHIVE, place, Result.FAILED, "was not unpacked")
             return None
         if found.manifest and self._about is not None and self._about.repository is None:
-            repository = registries.from_manifest(found.manifest)
+            repository = registries.from_crate(found.manifest, found.vcs)
             self._about = replace(self._about, repository=repository)
         texts = {file.path: file.text for file in found.files}
         for path, text in texts.items():

@@ -2,7 +2,8 @@
 
 A search alone asks one thing after another. Together, all of them are brought as far as
 they get without GitHub; what they then want to ask of it goes out in one GraphQL request
-for fifty repositories. Nothing is sent here: `take` hands out what may be sent now, at once
+for fifty repositories. What several of them want, the listing of a repository that they
+share, is asked once. Nothing is sent here: `take` hands out what may be sent now, at once
 if the providers' gates let it, and `answer` takes the replies in any order.
 """
 
@@ -15,7 +16,7 @@ from ventil.changelog.finder import graphql
 from ventil.changelog.finder.model import Ask, Finding, Manners, Package, Remembered
 from ventil.changelog.finder.search import find
 from ventil.changelog.finder.trail import Asking
-from ventil.core.exchange import Reply
+from ventil.core.exchange import Fault, FaultKind, Reply, Response
 
 
 @dataclass(eq=False, slots=True)
@@ -23,6 +24,7 @@ class _One:
     number: int
     search: Asking[Finding]
     ask: Ask | None = None
+    left_out: int = 0  # how often a partial answer did without it
 
 
 class Together:
@@ -43,6 +45,8 @@ class Together:
         self._out: dict[int, tuple[Ask, Sequence[_One]]] = {}
         self._halves: list[Sequence[_One]] = []
         self._waiting = 0  # searches whose ask is out
+        # What was answered, or who waits for it to be answered to another.
+        self._shared: dict[_Key, Reply | list[_One]] = {}
         for number, (package, remembered) in enumerate(packages):
             one = _One(number, find(package, remembered, manners))
             self._step(one, None)
@@ -86,7 +90,19 @@ class Together:
             self._halves += [ones[:middle], ones[middle:]]
             return
         for one, part in zip(ones, parts, strict=True):
+            if part is None:
+                one.left_out += 1
+                if one.left_out <= _MOST_LEFT_OUT:
+                    self._batchable.append(one)
+                    continue
+                part = Fault(FaultKind.BROKEN, "left out of partial answers")
+            key = _key(one.ask)
+            sharers = None if key is None else self._shared.pop(key, None)
+            if key is not None and _is_worth_keeping(part):
+                self._shared[key] = part
             self._step(one, part)
+            for sharer in sharers if isinstance(sharers, list) else ():
+                self._step(sharer, part)
 
     def pop_findings(self) -> list[tuple[int, Finding]]:
         """The searches that have ended since this was last asked."""
@@ -106,6 +122,8 @@ class Together:
             yield from ones
         for half in self._halves:
             yield from half
+        for sharers in self._shared.values():
+            yield from sharers if isinstance(sharers, list) else ()
 
     def _may_grow(self) -> bool:
         """Whether replies are to come that may bring more to combine."""
@@ -119,12 +137,52 @@ class Together:
         return ask
 
     def _step(self, one: _One, reply: Reply | None) -> None:
-        try:
-            one.ask = next(one.search) if reply is None else one.search.send(reply)
-        except StopIteration as end:
-            self.findings.append((one.number, end.value))
+        """Hand a reply to a search, and queue what it asks next, unless that is known."""
+        while True:
+            try:
+                one.ask = next(one.search) if reply is None else one.search.send(reply)
+            except StopIteration as end:
+                self.findings.append((one.number, end.value))
+                return
+            key = _key(one.ask)
+            if key is not None and (known := self._shared.get(key)) is not None:
+                if isinstance(known, list):
+                    known.append(one)
+                    return
+                reply = known
+                continue
+            if key is not None:
+                self._shared[key] = []
+            (self._plain if one.ask.query is None else self._batchable).append(one)
             return
-        (self._plain if one.ask.query is None else self._batchable).append(one)
+
+
+_MOST_LEFT_OUT = 4
+_Key = tuple[str, str, str]
+_KEPT_BYTES = 256 * 1024
+
+
+def _key(ask: Ask | None) -> _Key | None:
+    """What an ask has in common with the same one of another search; None: nothing."""
+    if ask is None or ask.unpack is not None or ask.origin is not None:
+        return None
+    if ask.query is not None:
+        return ("graphql", f"{ask.query.owner}/{ask.query.name}", ask.query.selection)
+    if ask.provider not in ("github", "gitlab", "codeberg"):
+        return None
+    headers = ask.request.headers
+    if "If-None-Match" in headers or "If-Modified-Since" in headers:
+        return None
+    return (ask.provider, ask.request.target, headers.get("Accept", ""))
+
+
+def _is_worth_keeping(reply: Reply) -> bool:
+    """An answer that would be the same a minute later, and small enough to be held."""
+    return (
+        isinstance(reply, Response)
+        and len(reply.body) <= _KEPT_BYTES
+        and (reply.status < 400 or reply.status in (404, 409, 410, 451))
+    )
 
 
 def _is_heavy(one: _One) -> bool:
