@@ -123,26 +123,41 @@ class Ledger:
     def entries(
         self, series: str, day: str, keys: Sequence[str]
     ) -> Iterator[tuple[str, Entry | None, Good | None]]:
-        """For each of *keys*, in order: this period's entry and the last good value."""
+        """For each of *keys*, in order: this period's entry and the last good value.
+
+        A record that is ok in this period has no later good value.
+        """
         with self._database.direct() as db:
             series_id = self._series_id(db, series)
             unfolded = self._unfolded(db, series_id)
+            among = self._database.among("key")
             for part in parts(keys):
-                entries: dict[str, Entry] = {}
-                for row in db.execute(
-                    'SELECT key, status, value, start, "end", detail, fetched_s, attempts,'
-                    " run_id FROM sample WHERE series_id = ? AND day = ?"
-                    f" AND {self._database.among('key')}",
-                    (series_id, day, self._database.keys(part)),
-                ):
-                    sample = Sample(
-                        row[0], Status(row[1]), row[2], interval(row[3], row[4]), row[5]
+                rows = {
+                    row[0]: row
+                    for row in db.execute(
+                        'SELECT key, status, value, start, "end", detail, fetched_s, attempts,'
+                        f" run_id FROM sample WHERE series_id = ? AND day = ? AND {among}",
+                        (series_id, day, self._database.keys(part)),
                     )
-                    entries[row[0]] = Entry(sample, row[6], row[7], row[8])
+                }
                 good: dict[str, Good] = {}
-                self._add_good(db, series_id, unfolded, part, good)
+                left = [key for key in part if key not in rows or rows[key][1] != "ok"]
+                if left:
+                    self._add_good(db, series_id, unfolded, left, good)
                 for key in part:
-                    yield key, entries.get(key), good.get(key)
+                    row = rows.get(key)
+                    if row is None:
+                        yield key, None, good.get(key)
+                        continue
+                    _, word, value, start, end, detail, fetched_s, attempts, run_id = row
+                    covers, status = interval(start, end), _STATUS[word]
+                    entry = Entry(
+                        Sample(key, status, value, covers, detail), fetched_s, attempts, run_id
+                    )
+                    if status is Status.OK:
+                        yield key, entry, Good(value, covers, fetched_s)
+                    else:
+                        yield key, entry, good.get(key)
 
     def kept(self, series: str, name: str) -> Kept | None:
         """What `record` has kept under a name; None when there is nothing."""
@@ -219,6 +234,8 @@ class Ledger:
             db.executemany("DELETE FROM unfolded WHERE series_id = ? AND day = ?", days)
         self._noted.clear()
 
+
+_STATUS = {status.value: status for status in Status}
 
 _NOTE = "INSERT INTO unfolded (series_id, day) VALUES (?, ?)"
 

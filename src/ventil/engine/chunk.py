@@ -18,7 +18,7 @@ from ventil.crashpoint import crashpoint
 from ventil.engine.fetch import Fetcher, Found
 from ventil.engine.ledger import LedgerWriter
 from ventil.errors import Suspended, VentilError
-from ventil.ports import ChunkRow, Clock, Recipe, Run, Store
+from ventil.ports import ChunkRow, Clock, Entry, Recipe, Run, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,11 @@ class ChunkProcessor:
         row = store.chunk(run.id, index)
         if row.attempts >= attempt:
             return 0 if row.finished else row.failed
-        batches, found = self._due(row, again=attempt > 1)
+        known = self._known(row)
+        batches, found = self._due(row, known, again=attempt > 1)
         keys = [key for batch in batches for key in batch]
-        good = store.good(run.series, keys)
-        before = self._failed_before(index, row, keys)
+        before = self._failed_before(index, row, [known[key] for key in keys])
+        good = {key: last for key in keys if (last := known[key][1]) is not None}
         results, suspended = await self._fetch_all(index, batches, good)
         for result in results:
             found.extend(result)
@@ -100,7 +101,21 @@ class ChunkProcessor:
         crashpoint("attempt.after")
         return 0 if finished else len(failed)
 
-    def _due(self, row: ChunkRow, *, again: bool) -> tuple[list[tuple[str, ...]], list[Found]]:
+    def _known(self, row: ChunkRow) -> dict[str, tuple[Entry | None, Good | None]]:
+        """This period's entry and the last good value of each of a chunk's records."""
+        keys = [key for batch in row.batches for key in batch]
+        return {
+            key: (entry, good)
+            for key, entry, good in self._store.entries(self._run.series, self._run.day, keys)
+        }
+
+    def _due(
+        self,
+        row: ChunkRow,
+        known: Mapping[str, tuple[Entry | None, Good | None]],
+        *,
+        again: bool,
+    ) -> tuple[list[tuple[str, ...]], list[Found]]:
         """The batches still to ask, and what was asked already and is not settled.
 
         A first attempt keeps the planned batches less what is settled; a later one asks
@@ -108,35 +123,42 @@ class ChunkProcessor:
         needs hours, not minutes; but a replay, a new chunk, asks for it again.
         """
         run = self._run
-        keys = [key for batch in row.batches for key in batch]
-        since_s = run.created_s if run.refresh else None
-        settled = self._store.settled(run.series, run.day, keys, since_s=since_s)
-        asked: dict[str, Found] = {}
-        for key, entry, _ in self._store.entries(run.series, run.day, keys):
-            if entry is None or entry.run_id != run.id:
+        since_s = run.created_s if run.refresh else float("-inf")
+        over: set[str] = set()
+        asked: list[Found] = []
+        for key, (entry, _) in known.items():
+            if entry is None:
                 continue
             status = entry.sample.status
-            fresh = entry.fetched_at_s > row.since_s
-            if (status is Status.SUSPECT and (fresh or again)) or (
-                status is Status.FAILED and fresh
-            ):
-                asked[key] = (entry.sample, self._fetcher.first_request(key))
-        settled.update(asked)
+            if status.settles:
+                if entry.fetched_at_s >= since_s:
+                    over.add(key)
+            elif entry.run_id == run.id:
+                fresh = entry.fetched_at_s > row.since_s
+                if fresh or (again and status is Status.SUSPECT):
+                    over.add(key)
+                    asked.append((entry.sample, self._fetcher.first_request(key)))
         if again:
-            due = [key for key in keys if key not in settled]
-            return [tuple(batch) for batch in self._recipe.batches(due)], [*asked.values()]
-        kept = (tuple(key for key in batch if key not in settled) for batch in row.batches)
-        return [batch for batch in kept if batch], [*asked.values()]
+            due = [key for key in known if key not in over]
+            return [tuple(batch) for batch in self._recipe.batches(due)], asked
+        if not over:
+            return list(row.batches), asked
+        kept = (tuple(key for key in batch if key not in over) for batch in row.batches)
+        return [batch for batch in kept if batch], asked
 
-    def _failed_before(self, index: int, row: ChunkRow, keys: Sequence[str]) -> list[Sample]:
+    def _failed_before(
+        self,
+        index: int,
+        row: ChunkRow,
+        due: Sequence[tuple[Entry | None, Good | None]],
+    ) -> list[Sample]:
         """What is known of the records that are due, if every one of them has failed before.
 
         An attempt may then end before all are asked again; see `core.blame`.
         """
-        run = self._run
         before: list[Sample] = []
         again: list[str] = []
-        for key, entry, _ in self._store.entries(run.series, run.day, keys):
+        for entry, _ in due:
             if (
                 entry is None
                 or entry.sample.status is not Status.FAILED
@@ -145,7 +167,7 @@ class ChunkProcessor:
                 return []
             before.append(entry.sample)
             if entry.attempts > 1:
-                again.append(key)
+                again.append(entry.sample.key)
         if before:
             self._fetcher.failed_before(index, again if self._any_answered() else ())
         return before

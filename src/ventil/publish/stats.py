@@ -139,10 +139,10 @@ def has_nothing(counts: Counts) -> bool:
 def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Heading) -> None:
     file.write('{"packages":{')
     comma = ""
-    ecosystem = json.dumps(heading.ecosystem)
+    name = json.JSONEncoder(ensure_ascii=False).encode
+    ecosystem = name(heading.ecosystem)
     for key, value in numbers:
-        name = json.dumps(key, ensure_ascii=False)
-        file.write(f'{comma}{name}:{{"downloads":{{{ecosystem}:{value}}}}}')
+        file.write(f'{comma}{name(key)}:{{"downloads":{{{ecosystem}:{value}}}}}')
         comma = ","
     file.write(f'}},"updated":"{rfc3339(heading.finished_s)}"}}\n')
 
