@@ -85,8 +85,8 @@ permission is needed there.
 
 def page() -> str:
     """The whole page."""
-    names = providers.names()
-    example = names[0]
+    names = tuple(providers.profiles())
+    example = providers.names()[0]
     parts = [
         HEAD,
         "## Keys outside any table\n",
@@ -152,7 +152,7 @@ def _toml(value: object) -> str:
 def _shipped(names: tuple[str, ...]) -> str:
     rows = ["| as shipped | quotas | in flight | cooldown | timeout |", "|---|---|---|---|---|"]
     for name in names:
-        profile = providers.get(name).profile
+        profile = providers.profiles()[name]
         rows.append(
             f"| `{name}` | {', '.join(f'`{q}`' for q in profile.quotas) or 'none'}"
             f" | {profile.max_in_flight} | {format_duration(profile.cooldown_s)}"

@@ -96,7 +96,7 @@ def test_version_and_no_arguments(cli: Cli) -> None:
         (["runs", "list", "--limit", "many"], "many"),
         (["runs", "show", "no-such-run"], "no-such-run"),
         (["providers", "show", "npm-download"], "npm-downloads"),
-        (["providers", "pause", "pypi"], "pypi"),
+        (["providers", "pause", "packagist"], "packagist"),
         (["sim", "cargo"], "cargo"),
         (["sim", "npm", "--scenario", "clam"], "clam"),
         (["sim", "npm", "--port", "99999"], "99999"),

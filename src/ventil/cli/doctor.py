@@ -95,11 +95,11 @@ def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, 
         if opened is not None:
             opened.close()
         condition: Any = governor.condition(workshop.clock.now_s())
-        contact = settings.contact or settings.loopback
+        contact = settings.contact or settings.loopback or not workshop.wants_contact(name)
         note(
             name,
             trouble is None,
-            trouble or f"{settings.base_url}, {condition.words}",
+            trouble or f"{workshop.base_url(name)}, {condition.words}",
             "" if contact else f'set contact = "you@example.org" under [providers.{name}]',
         )
     return found

@@ -126,7 +126,7 @@ def _data(workshop: Workshop, name: str) -> dict[str, Any]:
     return {
         "provider": name,
         "key": key,
-        "base_url": settings.base_url,
+        "base_url": workshop.base_url(name),
         "quotas": [str(quota) for quota in settings.quotas],
         "max_in_flight": settings.max_in_flight,
         "cooldown_s": settings.cooldown_s,

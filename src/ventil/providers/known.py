@@ -54,6 +54,16 @@ def api(name: str) -> Api:
     raise SettingError(f"unknown provider {name!r}", hint=hint)
 
 
+def asked(name: str) -> Provider | Api:
+    """Everything that can be asked, by name; raises `SettingError` as `get` does."""
+    return _APIS[name] if name in _APIS else get(name)
+
+
+def anonymous_quotas(name: str) -> tuple[str, ...]:
+    """What holds beside the profile's quotas while no credential is configured."""
+    return _APIS[name].anonymous_quotas if name in _APIS else ()
+
+
 def profiles() -> dict[str, Profile]:
     """The shipped profile of everything that can be asked, by name."""
     everything: list[Provider | Api] = [*_PROVIDERS.values(), *_APIS.values()]

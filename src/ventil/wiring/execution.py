@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+from collections.abc import Awaitable, Callable
 
-from ventil import providers
 from ventil.adapters.lock import StateLock
 from ventil.adapters.sql import SqlStore
+from ventil.core.fold import Counts
 from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
 from ventil.engine.gate import Patience
 from ventil.engine.prepare import Job, prepare
-from ventil.engine.run import Limits, Outside, Party, Runner
+from ventil.engine.run import Limits, Outside, Runner
 from ventil.errors import Busy, Cancelled, Interrupted, Stopped, VentilError
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.asked import Result
 from ventil.wiring.kind import Kind
-from ventil.wiring.runs import ask_again, provider_of
-from ventil.wiring.workshop import Workshop, user_agent
+from ventil.wiring.parties import parties_of
+from ventil.wiring.runs import ask_again
+from ventil.wiring.workshop import Workshop
 
 KEEP_RUNS = 50
 """Finished runs that are kept for `ventil runs`; their samples have their own age limit."""
@@ -34,9 +36,10 @@ async def run_job(
         store = workshop.store()
         try:
             now_s = workshop.clock.now_s()
-            run, resumed = prepare(job, store, kind.provider, now_s)
+            recipe = kind.recipe(workshop)
+            run, resumed = prepare(job, store, recipe, now_s)
             if resumed:
-                ask_again(kind.provider, run, store, now_s)
+                ask_again(recipe, run, store, now_s)
             return await execute(
                 workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=resumed
             )
@@ -81,80 +84,64 @@ async def execute(
 ) -> Result:
     """Fetch what is left of *run*, publish, close it. Errors become the result's."""
     from ventil.adapters.durable import DbosQueue
-    from ventil.adapters.http import HttpTransport
 
     # What the libraries made at import lives as long as the process: the collector
     # need not look at it again and again while requests come and go.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
-    name = provider_of(run)
-    provider = providers.get(name)
-    settings = workshop.settings.provider(name)
-    governor, trouble = workshop.governor(name, store)
-    if trouble:
-        reporter.note(trouble)
-    if provider.profile.wants_contact and not (settings.contact or settings.loopback):
-        reporter.note(
-            f"no contact is set: {provider.profile.title} cannot reach you before it bans "
-            f'you; write contact = "you@example.org" under [providers.{name}]'
-        )
-    transport = HttpTransport(
-        settings.base_url,
-        user_agent=user_agent(settings),
-        timeout_s=settings.timeout_s,
-        connections=settings.max_in_flight,
-    )
+    parties = parties_of(workshop, kind.providers, store, reporter)
     queue = DbosQueue(workshop.settings.database_url)
     runs = workshop.settings.run
-    runner = Runner(
-        run,
-        Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
-        outside=Outside(store, queue, workshop.clock, reporter),
-        recipe=provider,
-        parties=[Party(provider, run.provider, governor, transport)],
-        limits=Limits(
-            chunks_at_once=runs.chunks_at_once,
-            retries=runs.retries,
-            retry_delay_s=runs.retry_delay_s,
-            tries=runs.tries,
-            side_by_side=settings.max_in_flight,
-            patience=Patience(max_wait_s, runs.reach_within_s),
-        ),
-    )
-    reporter.started(run, resumed=resumed, chunks=store.chunk_count(run.id))
-    workshop.stop = runner.stop
-    try:
-        await runner.execute()
-    except (Stopped, VentilError) as error:
-        return _stopped(workshop, kind, run, store, runner, error)
-    return _finished(workshop, kind, run, store, runner)
+    async with kind.workbench() as workbench:
+        runner = Runner(
+            run,
+            Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
+            outside=Outside(store, queue, workshop.clock, reporter, workbench),
+            recipe=kind.recipe(workshop),
+            parties=parties,
+            limits=Limits(
+                chunks_at_once=runs.chunks_at_once,
+                retries=runs.retries,
+                retry_delay_s=runs.retry_delay_s,
+                tries=runs.tries,
+                side_by_side=kind.side_by_side(workshop),
+                patience=Patience(max_wait_s, runs.reach_within_s),
+                journaled=len(parties) > 1,
+            ),
+        )
+        reporter.started(run, resumed=resumed, chunks=store.chunk_count(run.id))
+        workshop.stop = runner.stop
+
+        async def publish(suspended: str | None) -> tuple[Counts, bool]:
+            return await kind.publish(
+                workshop, run, store, runner.tallies(), workbench, suspended=suspended
+            )
+
+        try:
+            await runner.execute()
+        except (Stopped, VentilError) as error:
+            return await _stopped(run, store, error, publish)
+        return await _finished(workshop, run, store, publish)
 
 
-def _stopped(
-    workshop: Workshop,
-    kind: Kind,
-    run: Run,
-    store: SqlStore,
-    runner: Runner,
-    error: VentilError,
-) -> Result:
+Publish = Callable[[str | None], Awaitable[tuple[Counts, bool]]]
+"""Publishes a run, given why it waits; the counts, and whether a former artefact was kept."""
+
+
+async def _stopped(run: Run, store: SqlStore, error: VentilError, publish: Publish) -> Result:
     """Close a run that ended early; one that waits for its provider publishes too."""
     states = {Interrupted: RunState.INTERRUPTED, Cancelled: RunState.CANCELLED}
     state = states.get(type(error), RunState.SUSPENDED)
     counts, kept = None, False
     if not isinstance(error, Interrupted | Cancelled) and isinstance(error, Stopped):
-        counts, kept = kind.publish(
-            workshop, run, store, runner.tallies(), suspended=error.message
-        )
+        counts, kept = await publish(error.message)
     store.update_run(run.id, state=state, message=error.message)
     return Result(_reread(store, run), counts, error.exit_code, error, kept)
 
 
-def _finished(
-    workshop: Workshop, kind: Kind, run: Run, store: SqlStore, runner: Runner
-) -> Result:
+async def _finished(workshop: Workshop, run: Run, store: SqlStore, publish: Publish) -> Result:
     """Publish and close a run whose chunks are all finished."""
-    counts, kept = kind.publish(workshop, run, store, runner.tallies(), suspended=None)
+    counts, kept = await publish(None)
     late = counts.missed > run.tolerate * counts.records
     state = RunState.PARTIAL if late else RunState.DONE
     crashpoint("finish.before")

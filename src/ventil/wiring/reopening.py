@@ -40,16 +40,16 @@ async def resume(
                 )
             kind.check_output(Path(run.output))
             check_newest(store, run)
-            now_s = workshop.clock.now_s()
+            recipe, now_s = kind.recipe(workshop), workshop.clock.now_s()
             if replay is not None:
-                reopen_for(replay, kind.provider, run, store, now_s)
+                reopen_for(replay, recipe, run, store, now_s)
             elif not (run.state.resumable or run.state is RunState.CANCELLED):
                 raise UserError(
                     f"run {run.id} is over ({run.state})",
                     hint=f"its failed records: ventil failures replay {run.id}",
                 )
             else:
-                ask_again(kind.provider, run, store, now_s)
+                ask_again(recipe, run, store, now_s)
             store.update_run(run.id, state=RunState.RUNNING, cancel=False, message="")
             return await execute(
                 workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ventil.adapters.sql import SqlStore
 from ventil.core.model import Status
 from ventil.errors import UserError
-from ventil.ports import ChunkRow, Provider, Run, RunState
+from ventil.ports import ChunkRow, Recipe, Run, RunState
 
 _LATEST = 1000
 """Runs that are looked through for a later one of the same artefact."""
@@ -43,16 +43,16 @@ def check_newest(store: SqlStore, run: Run) -> None:
             )
 
 
-def ask_again(provider: Provider, run: Run, store: SqlStore, now_s: float) -> None:
+def ask_again(recipe: Recipe, run: Run, store: SqlStore, now_s: float) -> None:
     """A run that was suspended asks for its failed records too: the outage did it."""
     if run.state is RunState.SUSPENDED:
         failed = [f.key for f in store.failures(run_id=run.id) if f.status is Status.FAILED]
-        reopen_for(failed, provider, run, store, now_s)
+        reopen_for(failed, recipe, run, store, now_s)
         store.begin_chunks_anew(run.id, now_s)
 
 
 def reopen_for(
-    keys: list[str], provider: Provider, run: Run, store: SqlStore, now_s: float
+    keys: list[str], recipe: Recipe, run: Run, store: SqlStore, now_s: float
 ) -> None:
     """Add a chunk for *keys*, less what an unfinished one (a killed replay's) holds."""
     rows = store.chunk_progress(run.id)
@@ -65,6 +65,6 @@ def reopen_for(
     }
     due = [key for key in keys if key not in held]
     if due:
-        batches = tuple(provider.batches(due))
+        batches = tuple(recipe.batches(due))
         chunk = ChunkRow(len(rows), batches, 0, 0, False, now_s)
         store.reopen_chunks(run.id, [chunk])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ventil.core.period import Period
 from ventil.core.plan import Estimate, Plan, estimate
 from ventil.engine.prepare import Job, plan_job
 from ventil.errors import OutputError, SettingError, SourceError
-from ventil.ports import Reporter, Run
+from ventil.ports import Reporter, Run, Workbench
 from ventil.providers.profile import Provider
 from ventil.publish.stats import Heading, check_output, has_nothing, publish_stats, report_path
 from ventil.sources.catalogue import Catalogue, read_catalogue
@@ -31,6 +32,23 @@ class Stats:
 
     provider: Provider
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The one that is asked."""
+        return (self.provider.name,)
+
+    def recipe(self, workshop: Workshop) -> Provider:
+        """The provider's own."""
+        return self.provider
+
+    def side_by_side(self, workshop: Workshop) -> int:
+        """As many as may be in flight."""
+        return workshop.settings.provider(self.provider.name).max_in_flight
+
+    def workbench(self) -> AbstractAsyncContextManager[None]:
+        """None: numbers are read here."""
+        return nullcontext()
+
     def key(self, workshop: Workshop) -> str:
         """The provider's key."""
         return workshop.provider_key(self.provider.name)
@@ -39,16 +57,27 @@ class Stats:
         """Raise OutputError when the artefact could not be written there."""
         check_output(output)
 
-    def publish(
+    async def publish(
         self,
         workshop: Workshop,
         run: Run,
         store: SqlStore,
         tallies: Mapping[str, Any],
+        workbench: Workbench | None,
         *,
         suspended: str | None,
     ) -> tuple[Counts, bool]:
         """Write both artefacts; the counts, and whether the former artefact was kept."""
+        return self._publish(workshop, run, store, tallies, suspended)
+
+    def _publish(
+        self,
+        workshop: Workshop,
+        run: Run,
+        store: SqlStore,
+        tallies: Mapping[str, Any],
+        suspended: str | None,
+    ) -> tuple[Counts, bool]:
         heading = Heading(
             run=run.id,
             job=run.job,

@@ -17,9 +17,11 @@ from ventil.adapters.sql import (
     open_store,
     upgrade_database,
 )
+from ventil.config import registries
 from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
 from ventil.core.calendar import Calendar
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
+from ventil.core.quota import Quota
 from ventil.engine.gate import LEASE_S
 
 
@@ -78,18 +80,30 @@ class Workshop:
 
     def etiquette(self, name: str) -> tuple[str, ...]:
         """What is known of a provider's rules, each with source and date."""
-        return providers.get(name).profile.etiquette
+        return providers.asked(name).profile.etiquette
+
+    def wants_contact(self, name: str) -> bool:
+        """Whether a provider asks for a way to reach the person behind the requests."""
+        return providers.asked(name).profile.wants_contact
+
+    def base_url(self, name: str) -> str:
+        """Where a provider is asked; a registry that none is set for, as its client is."""
+        settings = self.settings.provider(name)
+        if settings.base_url:
+            return settings.base_url
+        if name == "pypi":
+            return registries.pypi(os.environ, Path.cwd())
+        return registries.npm_registry(os.environ, Path.cwd())
 
     def provider_key(self, name: str) -> str:
         """The unit of politeness: the provider's name and the host it is asked at."""
-        settings = self.settings.provider(name)
-        return f"{name}@{urlsplit(settings.base_url).netloc}"
+        return f"{name}@{urlsplit(self.base_url(name)).netloc}"
 
     def governor(self, name: str, store: SqlStore | None) -> tuple[Governor, str | None]:
         """A governor in its persisted state; the words say when that could not be read."""
         settings = self.settings.provider(name)
         now_s = self.clock.now_s()
-        policy = policy_of(settings)
+        policy = policy_of(settings, providers.anonymous_quotas(name))
         row = None if store is None else store.provider(self.provider_key(name))
         if row is None or row.state is None:
             return Governor(policy, now_s), None
@@ -103,10 +117,15 @@ class Workshop:
             )
 
 
-def policy_of(settings: ProviderSettings) -> Policy:
-    """The governor's policy from a provider's settings."""
+def policy_of(settings: ProviderSettings, anonymous: tuple[str, ...] = ()) -> Policy:
+    """The governor's policy from a provider's settings.
+
+    *anonymous* quotas hold for those without a credential, except on loopback and where
+    the provider has permitted more.
+    """
+    known = settings.credential or settings.loopback or settings.i_have_permission
     return Policy(
-        quotas=settings.quotas,
+        quotas=settings.quotas + (() if known else tuple(map(Quota.parse, anonymous))),
         max_in_flight=settings.max_in_flight,
         cooldown_s=settings.cooldown_s,
         timeout_s=settings.timeout_s,
@@ -123,4 +142,4 @@ def user_agent(settings: ProviderSettings) -> str:
 
 
 def _shipped() -> Mapping[str, Shipped]:
-    return {name: providers.get(name).profile for name in providers.names()}
+    return providers.profiles()

@@ -1,0 +1,47 @@
+"""The providers of a run, each with its transport and its governor as it was stored."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from ventil import providers
+from ventil.adapters.sql import SqlStore
+from ventil.engine.run import Party
+from ventil.ports import Reporter
+from ventil.wiring.workshop import Workshop, user_agent
+
+
+def parties_of(
+    workshop: Workshop, names: Iterable[str], store: SqlStore, reporter: Reporter
+) -> list[Party]:
+    """The parties called *names*; the reporter is told what a person should know of them."""
+    from ventil.adapters.http import HttpTransport
+
+    parties = []
+    silent = []
+    for name in names:
+        api = providers.asked(name)
+        settings = workshop.settings.provider(name)
+        governor, trouble = workshop.governor(name, store)
+        if trouble:
+            reporter.note(trouble)
+        if api.profile.wants_contact and not (settings.contact or settings.loopback):
+            silent.append(name)
+        credential = settings.credential
+        transport = HttpTransport(
+            workshop.base_url(name),
+            user_agent=user_agent(settings),
+            timeout_s=settings.timeout_s,
+            connections=settings.max_in_flight,
+            authorization=f"Bearer {credential.read(os.environ)}" if credential else None,
+        )
+        parties.append(Party(api, workshop.provider_key(name), governor, transport))
+    if silent:
+        title = providers.asked(silent[0]).profile.title if len(silent) == 1 else "they"
+        reporter.note(
+            f"no contact is set: {title} cannot reach you before a ban; write contact = "
+            f'"you@example.org" under [providers.{silent[0]}]'
+            + (f", and for {', '.join(silent[1:])}" if silent[1:] else "")
+        )
+    return parties
