@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ventil.adapters.http import HttpTransport
+from ventil.adapters.plain import PlainGet
 from ventil.core.exchange import Reply, Request, Response
 from ventil.testing.raw_server import RawServer
 
@@ -24,13 +25,10 @@ async def ask(url: str, *targets: str) -> list[Reply]:
 def test_both_ways_send_the_same_bytes(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Method, path, host and header fields are equal, byte for byte."""
 
-    async def none(*_: object) -> None:
-        return None
-
     with RawServer(lambda exchange: exchange.answer(b"{}")) as server:
         url = f"{server.url}{prefix}"
         short = asyncio.run(ask(url, "/a/@b/c?d=e%20f"))
-        monkeypatch.setattr(HttpTransport, "_plain_head", none)
+        monkeypatch.setattr(PlainGet, "head", lambda *_: None)
         session = asyncio.run(ask(url, "/a/@b/c?d=e%20f"))
         assert short == session
         assert isinstance(short[0], Response)
@@ -43,6 +41,27 @@ def test_one_connection_serves_one_get_after_the_other() -> None:
         replies = asyncio.run(ask(server.url, "/a", "/b", "/c"))
         assert [reply.status for reply in replies if isinstance(reply, Response)] == [200] * 3
         assert server.connections == 1
+
+
+def test_a_single_connection_serves_all_who_want_it() -> None:
+    """On both ways at once: nobody keeps it from the others."""
+
+    async def all_at_once(url: str) -> list[Reply]:
+        transport = HttpTransport(url, user_agent="test", timeout_s=10, connections=1)
+        requests = [
+            Request(f"/{number}", headers={"X-Way": "session"} if number % 3 == 0 else {})
+            for number in range(9)
+        ]
+        try:
+            return await asyncio.gather(*(transport.send(request) for request in requests))
+        finally:
+            await transport.close()
+
+    with RawServer(lambda exchange: exchange.answer(exchange.target.encode())) as server:
+        replies = asyncio.run(all_at_once(server.url))
+        assert server.connections == 1
+    bodies = [reply.body for reply in replies if isinstance(reply, Response)]
+    assert bodies == [f"/{number}".encode() for number in range(9)]
 
 
 @pytest.mark.parametrize("target", ["/a b", "/a\r\nX: y", "/ü", "/a#b"])

@@ -8,7 +8,6 @@ the caller says where it pointed. Cookies are not kept, `.netrc` is not read.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import ssl
@@ -69,10 +68,11 @@ class HttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._pool = Connections(
+                limit=self._connections, limit_per_host=0, ttl_dns_cache=300
+            )
             self._session = aiohttp.ClientSession(
-                connector=Connections(
-                    limit=self._connections, limit_per_host=0, ttl_dns_cache=300
-                ),
+                connector=self._pool,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=self._timeout,
                 headers=self._headers,
@@ -93,22 +93,12 @@ class HttpTransport:
         if not request.target.startswith("/"):
             raise ValueError(f"the target {request.target[:60]!r} does not begin with /")
         try:
-            plain = await self._plain_head(request)
-            if plain is not None:
-                return await self._get(*plain, request.max_body_bytes)
-            async with self._open().request(
-                request.method,
-                URL((request.origin or self._base) + request.target, encoded=True),
-                headers=self._fields(request) or None,
-                data=request.body,
-                allow_redirects=False,
-                proxy=_proxy_for(request.origin) if request.origin else self._proxy,
-            ) as answer:
-                body = await _read(answer.headers, answer.content, request.max_body_bytes)
-                if isinstance(body, Fault):
-                    answer.close()
-                    return body
-                return Response(answer.status, _lower(answer.headers), body)
+            plain = self._plain or await self._open_plain()
+            head = plain.head(self._path + request.target) if self._is_plain(request) else None
+            if head is not None:
+                return await self._get(plain, head, request.max_body_bytes)
+            with plain.others():
+                return await self._send(request)
         except aiohttp.ConnectionTimeoutError:
             return Fault(FaultKind.CONNECT, f"{self._peer} did not accept a connection in time")
         except TimeoutError:
@@ -117,40 +107,59 @@ class HttpTransport:
             host = urlsplit(request.origin or self._base).netloc
             return _fault(error, host, host if request.origin else self._peer)
 
+    async def _send(self, request: Request) -> Reply:
+        """The session's way."""
+        async with self._open().request(
+            request.method,
+            URL((request.origin or self._base) + request.target, encoded=True),
+            headers=self._fields(request) or None,
+            data=request.body,
+            allow_redirects=False,
+            proxy=_proxy_for(request.origin) if request.origin else self._proxy,
+        ) as answer:
+            body = await _read(answer.headers, answer.content, request.max_body_bytes)
+            if isinstance(body, Fault):
+                answer.close()
+                return body
+            return Response(answer.status, _lower(answer.headers), body)
+
     def _fields(self, request: Request) -> Mapping[str, str]:
         """The request's own header fields, and who we are where that is asked for."""
         if request.origin is not None or not self._authorization:
             return request.headers
         return {**self._authorization, **request.headers}
 
-    async def _plain_head(self, request: Request) -> tuple[PlainGet, bytes] | None:
-        """The plain way for *request*; None when it is to go the session's way."""
-        if request.method != "GET" or request.headers or request.body is not None:
-            return None
-        if self._proxy is not None or request.origin is not None or self._authorization:
-            return None
-        plain = self._plain
-        if plain is None:
-            session = self._open()
-            pool = session.connector
-            if not isinstance(pool, Connections):
-                return None
-            plain = self._plain = await plain_get(session, pool, self._base, self._timeout)
-        head = plain.head(self._path + request.target)
-        return None if head is None else (plain, head)
+    def _is_plain(self, request: Request) -> bool:
+        """Whether *request* may go the plain way, if its path is plain too."""
+        return not (
+            request.method != "GET"
+            or request.headers
+            or request.body is not None
+            or self._proxy is not None
+            or request.origin is not None
+            or self._authorization
+        )
+
+    async def _open_plain(self) -> PlainGet:
+        session = self._open()
+        self._plain = await plain_get(
+            session, self._pool, self._base, self._timeout, self._timeout_s
+        )
+        return self._plain
 
     async def _get(self, plain: PlainGet, head: bytes, bound: int) -> Reply:
-        async with asyncio.timeout(self._timeout_s):
-            status, headers, body = await plain.exchange(
-                head,
-                lambda headers, content: _read(headers, content, bound),
-                lambda body: not isinstance(body, Fault),
-            )
+        status, headers, body = await plain.exchange(
+            head,
+            lambda headers, content: _read(headers, content, bound),
+            lambda body: not isinstance(body, Fault),
+        )
         return body if isinstance(body, Fault) else Response(status, _lower(headers), body)
 
     async def close(self) -> None:
         """Close all connections."""
-        self._plain = None
+        if self._plain is not None:
+            self._plain.close()
+            self._plain = None
         if self._session is not None:
             await self._session.close()
             self._session = None
