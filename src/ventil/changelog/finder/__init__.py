@@ -17,11 +17,12 @@ from ventil.changelog.finder.model import (
     Unpack,
 )
 from ventil.changelog.finder.search import find
-from ventil.changelog.finder.together import Together
+from ventil.changelog.finder.together import Ended, Together, find_together
 
 __all__ = [
     "ECOSYSTEMS",
     "Ask",
+    "Ended",
     "Finding",
     "HostRelease",
     "How",
@@ -36,4 +37,5 @@ __all__ = [
     "Together",
     "Unpack",
     "find",
+    "find_together",
 ]

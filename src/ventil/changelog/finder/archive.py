@@ -92,8 +92,9 @@ class _Broken(Exception):
 
 
 def payload(unpack: Unpack, name: str, data: bytes) -> bytes:
-    """What `archive.read` is to be given: the archive *data* of the package *name*."""
-    return msgspec.msgpack.encode(_Payload(unpack.form, unpack.folder, name, data))
+    """What `archive.read` is to be given; *name* counts where *unpack* names no package."""
+    asked = _Payload(unpack.form, unpack.folder, unpack.name or name, data)
+    return msgspec.msgpack.encode(asked)
 
 
 def read_task(payload: bytes) -> bytes:
@@ -115,7 +116,7 @@ def read_archive(
 
     Never raises for what the archive holds: see `Contents.fault`.
     """
-    keeper = _Keeper(bounds or Bounds(), unpack.folder, name)
+    keeper = _Keeper(bounds or Bounds(), unpack.folder, name or unpack.name)
     try:
         if unpack.form == "zip":
             _walk_zip(data, keeper)

@@ -108,7 +108,7 @@ def releases(
 
 
 def read_listing(
-    repository: Repository, folder: str, body: bytes, headers: Mapping[str, str]
+    repository: Repository, body: bytes, headers: Mapping[str, str]
 ) -> Listing | None:
     """What the body of a listing's 200 says; None when it is no listing."""
     told = _decode(body)

@@ -52,11 +52,12 @@ class Unpack:
     """That a body is an archive, and what is wanted of it.
 
     `form` is tgz (npm), tar.gz, zip or gem. `folder` is the package's folder inside the
-    archive, "" for its root. See `ventil.changelog.finder.archive`.
+    archive, "" for its root; `name` is the package's. See `ventil.changelog.finder.archive`.
     """
 
     form: str
     folder: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ DOC_FOLDERS = frozenset(_DOCS)
 """Folders, besides the package's own, whose changelog is the package's."""
 
 _MONOREPO_FOLDERS = frozenset("packages libs lib crates gems plugins modules projects".split())
-WORST = 1_000
+_DOUBTFUL = 6
 
 _Rank = tuple[int, int, int, int, str]
 
@@ -69,6 +69,12 @@ _Rank = tuple[int, int, int, int, str]
 def may_be_changelog(path: str) -> bool:
     """Whether the file's name alone could be a changelog's, wherever it lies."""
     return _name_rank(path.rpartition("/")[2], "") is not None
+
+
+def is_sure(path: str) -> bool:
+    """Whether the file's name hardly ever means anything else; RELEASE.md's does."""
+    rank = _name_rank(path.rpartition("/")[2], "")
+    return rank is not None and rank[0] < _DOUBTFUL
 
 
 def choose(paths: Iterable[str], *, folder: str = "", name: str = "") -> list[str]:
@@ -108,7 +114,7 @@ def _rank(path: str, folder: str, bare: str) -> _Rank | None:
         return None
     # A doubtful name loses its place: docs/changelog.md is likelier than RELEASE.md.
     doubt, extension, newest = name_rank
-    return (place + (6 if doubt >= 6 else 0), doubt, extension, newest, path)
+    return (place + (6 if doubt >= _DOUBTFUL else 0), doubt, extension, newest, path)
 
 
 def _place_rank(where: str, folder: str, bare: str) -> int | None:

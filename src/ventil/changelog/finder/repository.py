@@ -234,38 +234,36 @@ class RepositorySearch:
         return paths
 
     def _list(self, repository: Repository) -> Asking[list[str]]:
-        """REST: the package's own folder first, then everything or the root."""
+        """REST: everything at once where the host can, else the package's folder, the root."""
         looked = self.looked.setdefault(repository.page, Looked(repository))
         paths: list[str] = []
-        if repository.folder:
-            listing = yield from self._folder(repository, repository.folder)
-            paths = list(listing.files) if listing is not None else []
-            if self._choose(paths, repository):
-                return paths
-        base = forges.base_of(repository)
         if repository.host == "github":
-            ask = forges.list_tree(repository)
-            reply = yield from self._trail.ask(ask, base)
-            told = body_of(reply)
-            listing = (
-                None
-                if told is None
-                else forges.read_listing(repository, "", told, _headers(reply))
+            reply = yield from self._trail.ask(
+                forges.list_tree(repository), forges.base_of(repository)
             )
-            if listing is None and is_absent(reply):
+            if is_absent(reply):
                 self._trail.refused(How.LISTING, repository.page, reply)
-                return paths
-            if listing is not None:
+                return []
+            listing = forges.read_listing(repository, body_of(reply) or b"", _headers(reply))
+            if listing is not None:  # else it was too large, or the host is unwell
                 paths += listing.files
                 looked.whole = listing.whole
                 self._note_listing(repository, repository, paths)
-                if listing.whole or self._choose(paths, repository):
+                best = self._choose(paths, repository)[:1]
+                # Of a tree that is cut off, only what lies in the package's own folder
+                # is sure to be the best.
+                if listing.whole or any(self._is_inside(path, repository) for path in best):
                     return paths
+        if repository.folder:
+            listing = yield from self._folder(repository, repository.folder)
+            paths += listing.files if listing is not None else ()
+            if any(self._is_inside(path, repository) for path in paths):
+                return paths
         root = yield from self._folder(repository, "")
         if root is None:
             return paths
         paths += root.files
-        if not self._choose(paths, repository):
+        if not any(names.is_sure(path) for path in self._choose(paths, repository)):
             for folder in ("docs", "doc"):
                 if folder in root.folders:
                     inner = yield from self._folder(repository, folder)
@@ -285,7 +283,7 @@ class RepositorySearch:
             if told is None:
                 self._trail.refused(How.LISTING, where, reply)
                 break
-            listing = forges.read_listing(repository, folder, told, _headers(reply))
+            listing = forges.read_listing(repository, told, _headers(reply))
             if listing is None:
                 self._trail.note(How.LISTING, where, Result.FAILED, "not a listing")
                 break
@@ -296,6 +294,11 @@ class RepositorySearch:
                 return forges.Listing(tuple(files), frozenset(folders))
             page = listing.more
         return forges.Listing(tuple(files), frozenset(folders)) if files else None
+
+    def _is_inside(self, path: str, repository: Repository) -> bool:
+        """Whether *path* may be a changelog and lies in the package's own folder."""
+        top = f"{repository.folder}/" if repository.folder else ""
+        return path.startswith(top) and bool(self._choose((path,), repository))
 
     def _choose(self, paths: Iterable[str], repository: Repository) -> list[str]:
         return names.choose(

@@ -9,7 +9,7 @@ if the providers' gates let it, and `answer` takes the replies in any order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ventil.changelog.finder import graphql
@@ -17,6 +17,38 @@ from ventil.changelog.finder.model import Ask, Finding, Manners, Package, Rememb
 from ventil.changelog.finder.search import find
 from ventil.changelog.finder.trail import Asking
 from ventil.core.exchange import Fault, FaultKind, Reply, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """That a search has ended; `number` is the package's position."""
+
+    number: int
+    finding: Finding
+
+
+def find_together(
+    packages: Iterable[tuple[Package, Remembered | None]], manners: Manners | None = None
+) -> Generator[Ask | Ended, Reply | None, None]:
+    """Search for many packages, one request after another: for who can send only so.
+
+    Yields an `Ask`, and is sent its reply; yields an `Ended` as soon as a search has, and
+    is sent None. Everything ends: there is one `Ended` for each package.
+    """
+    together = Together(packages, manners)
+    try:
+        while True:
+            for number, finding in together.pop_findings():
+                yield Ended(number, finding)
+            if together.done:
+                return
+            for ask in together.take(1):
+                reply = yield ask
+                if reply is None:
+                    raise TypeError("an ask is answered by a reply, not by None")
+                together.answer(ask, reply)
+    finally:
+        together.close()
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +79,7 @@ class Together:
         self._waiting = 0  # searches whose ask is out
         # What was answered, or who waits for it to be answered to another.
         self._shared: dict[_Key, Reply | list[_One]] = {}
+        self._kept_bytes = 0
         for number, (package, remembered) in enumerate(packages):
             one = _One(number, find(package, remembered, manners))
             self._step(one, None)
@@ -98,7 +131,7 @@ class Together:
                 part = Fault(FaultKind.BROKEN, "left out of partial answers")
             key = _key(one.ask)
             sharers = None if key is None else self._shared.pop(key, None)
-            if key is not None and _is_worth_keeping(part):
+            if key is not None and self._is_worth_keeping(part):
                 self._shared[key] = part
             self._step(one, part)
             for sharer in sharers if isinstance(sharers, list) else ():
@@ -136,6 +169,15 @@ class Together:
         self._waiting += len(ones)
         return ask
 
+    def _is_worth_keeping(self, reply: Reply) -> bool:
+        """Whether it would be the same a minute later, and is small enough to be held."""
+        if not isinstance(reply, Response) or len(reply.body) > _KEPT_BYTES:
+            return False
+        if reply.status >= 400 and reply.status not in (404, 409, 410, 451):
+            return False
+        self._kept_bytes += len(reply.body)
+        return self._kept_bytes <= _ALL_KEPT_BYTES
+
     def _step(self, one: _One, reply: Reply | None) -> None:
         """Hand a reply to a search, and queue what it asks next, unless that is known."""
         while True:
@@ -159,7 +201,8 @@ class Together:
 
 _MOST_LEFT_OUT = 4
 _Key = tuple[str, str, str]
-_KEPT_BYTES = 256 * 1024
+_KEPT_BYTES = 8 * 1024 * 1024
+_ALL_KEPT_BYTES = 64 * 1024 * 1024
 
 
 def _key(ask: Ask | None) -> _Key | None:
@@ -174,15 +217,6 @@ def _key(ask: Ask | None) -> _Key | None:
     if "If-None-Match" in headers or "If-Modified-Since" in headers:
         return None
     return (ask.provider, ask.request.target, headers.get("Accept", ""))
-
-
-def _is_worth_keeping(reply: Reply) -> bool:
-    """An answer that would be the same a minute later, and small enough to be held."""
-    return (
-        isinstance(reply, Response)
-        and len(reply.body) <= _KEPT_BYTES
-        and (reply.status < 400 or reply.status in (404, 409, 410, 451))
-    )
 
 
 def _is_heavy(one: _One) -> bool:
