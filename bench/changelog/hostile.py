@@ -1,26 +1,34 @@
-"""Texts made to blow up a parser, each parsed in a process of its own under limits.
+"""Texts made to blow up a parser, each parsed by a worker of the workbench.
 
-    python -m bench.changelog.hostile [KIND ...]
+    python -m bench.changelog.hostile [KIND ...] [--save]
 
-Prints one line for each kind: seconds, peak memory, releases found. Ends with status 1 when
-one of them takes over 10 s or 512 MB, fails, or finds what is not there.
+Prints one line for each kind: processor time, peak memory of the whole worker, releases
+found. Ends with status 1 when one of them takes over 10 s or 512 MB, fails, or finds what
+is not there.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
+
+from bench.processes import ROOT
+from bench.results import RESULTS, conditions, digits, table
+from ventil.adapters.workbench import Limits, Workbench
+from ventil.errors import WorkbenchError
 
 MB = 1_000_000
 SIZE = 10 * MB
 SECONDS = 10.0
 MEMORY = 512 * 1024 * 1024
+TASK = "bench.changelog.hostile:measured"
 
 
 def _repeat(piece: str, size: int = SIZE) -> str:
@@ -68,7 +76,10 @@ KINDS: dict[str, tuple[Callable[[], str | bytes], int | None]] = {
     "backticks and fences": (lambda: _repeat("```\n````\n"), 0),
     "comments opened, never closed": (lambda: _repeat("<!-- \n"), 0),
     "emphasis that never ends": (lambda: _repeat("**1.0 *_*_*_*_*_*_*_*_\n"), None),
-    "invalid bytes": (lambda: _noise(SIZE), None),
+    "random bytes": (lambda: _noise(SIZE), 0),
+    "a changelog, then random bytes": (lambda: _TRUE.encode() * 100 + _noise(SIZE), None),
+    "invalid bytes": (lambda: _TRUE.encode() + b"- caf\xe9 \xff\xfe\n" * (SIZE // 11), 2),
+    "a changelog, then NULs": (lambda: _TRUE.encode() + b"\0" * SIZE, 2),
     "UTF-16": (lambda: (_TRUE + "- more\n" * (SIZE // 14)).encode("utf-16"), 2),
     "NULs": (lambda: b"\0" * SIZE, 0),
     "NULs among the words": (lambda: _TRUE.replace(" ", "\0 ") + "\0\n" * (SIZE // 2), None),
@@ -79,69 +90,64 @@ KINDS: dict[str, tuple[Callable[[], str | bytes], int | None]] = {
 }
 
 
-def child(kind: str) -> None:
-    """Parse one kind here, and print what it took."""
-    from ventil.changelog import parse  # after the fork, so that its memory counts too
+def measured(payload: bytes) -> bytes:
+    """A task: parse, and say what it took and how many releases there are."""
+    from ventil.changelog import parse
 
+    start = time.process_time()
+    found = parse(payload, "CHANGELOG")
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if sys.platform != "darwin":
+        peak *= 1024
+    return json.dumps({"seconds": seconds, "peak": peak, "releases": len(found)}).encode()
+
+
+async def measure(kind: str) -> dict[str, Any]:
+    """What one kind took in a worker of its own; `fault` instead when it failed."""
     make, expected = KINDS[kind]
     text = make()
-    resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY, 2 * MEMORY))  # rather fail than swap
-    start = time.process_time()
-    found = parse(text, "CHANGELOG")
-    seconds = time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(
-        json.dumps(
-            {
-                "seconds": seconds,
-                "megabytes": len(text) / MB,
-                "peak": peak,
-                "releases": len(found),
-                "expected": expected,
-            }
-        )
-    )
-
-
-def measure(kind: str) -> dict[str, float]:
-    """What parsing one kind took, in a process of its own; empty when it failed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.changelog.hostile", "--child", kind],
-        capture_output=True,
-        text=True,
-        timeout=6 * SECONDS,
-        check=False,
-    )
-    if done.returncode:
-        print(done.stderr[-300:], file=sys.stderr)
-        return {}
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
+    data = text.encode() if isinstance(text, str) else text
+    limits = Limits(cpu_s=SECONDS, wall_s=30 * SECONDS, memory=MEMORY)
+    row: dict[str, Any] = {"kind": kind, "megabytes": digits(len(data) / MB, 3)}
+    async with Workbench(processes=1, folders=[str(ROOT)], limits=limits) as workbench:
+        try:
+            row |= json.loads(await workbench.run(TASK, data))
+        except WorkbenchError as error:
+            return row | {"fault": str(error), "ok": False}
+    right = expected is None or expected == row["releases"]
+    row["ok"] = right and row["seconds"] <= SECONDS and row["peak"] <= MEMORY
+    return row
 
 
 def main() -> None:
     """Measure the kinds named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*")
-    parser.add_argument("--child")
+    parser.add_argument("--save", action="store_true", help="into bench/results/")
     args = parser.parse_args()
-    if args.child:
-        child(args.child)
-        return
-    wrong = 0
-    for kind in args.kinds or KINDS:
-        got = measure(kind)
-        right = bool(got) and got["seconds"] <= SECONDS and got["peak"] <= MEMORY
-        right = right and (got["expected"] is None or got["expected"] == got["releases"])
-        wrong += not right
-        if got:
-            print(
-                f"{'ok ' if right else 'BAD'} {got['seconds']:6.2f} s"
-                f" {got['peak'] / MB:6.0f} MB {got['releases']:7.0f} releases  {kind}"
+    rows = [asyncio.run(measure(kind)) for kind in args.kinds or KINDS]
+    table(
+        "Hostile texts",
+        ["kind", "MB", "seconds", "peak MB", "releases", ""],
+        [
+            (
+                row["kind"],
+                row["megabytes"],
+                f"{row['seconds']:.2f}" if "seconds" in row else "-",
+                f"{row['peak'] / MB:.0f}" if "peak" in row else "-",
+                row.get("releases", "-"),
+                "ok" if row["ok"] else row.get("fault", "WRONG"),
             )
-        else:
-            print(f"BAD failed: {kind}")
-    sys.exit(1 if wrong else 0)
+            for row in rows
+        ],
+    )
+    right = sum(row["ok"] for row in rows)
+    print(f"\n{right} of {len(rows)} answered rightly within {SECONDS:g} s and 512 MB")
+    if args.save:
+        result = {"bench": "changelog-hostile", **conditions(quick=False), "rows": rows}
+        (RESULTS / "changelog-hostile.json").write_text(json.dumps(result, indent=2) + "\n")
+    sys.exit(0 if right == len(rows) else 1)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ NUMBERS = re.compile(r"(?<![\d.])(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
 CTIME = re.compile(r"([A-Z][a-z]{2})\s+(\d{1,2})\s+\d\d:\d\d:\d\d\s+(?:[A-Z]{3,4}\s+)?(\d{4})")
 COMPACT = re.compile(r"\((\d{4})(\d\d)(\d\d)\)")
 LABEL = re.compile(
-    r"^\W{0,16}(?:released?(?: date|-date)?|date|published)\b|^\W{0,8}\d{4}-\d\d-\d\d\W*$",
+    r"^\W{0,16}(?:code ?name [^,]{1,40}, )?(?:released?(?: date|-date)?|date|published)\b"
+    r"|^\W{0,8}\d{4}-\d\d-\d\d\W*$",
     re.IGNORECASE,
 )
 ABOUT = re.compile(

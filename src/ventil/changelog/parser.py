@@ -25,6 +25,9 @@ _QUIET = re.compile(
 _CHANGES = re.compile(r"chang|history|news|release|what'?s[-_ ]?new", re.IGNORECASE)
 _LIKELY = re.compile(r"version|upgrad|\d\.\d", re.IGNORECASE)
 _COMMIT = re.compile(r"^commit [0-9a-f]{40}\b", re.M)
+_CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f\ufffd]")
+_LOOKED_AT = 8_000  # characters, to tell text from what is none, and
+_MOST_CONTROLS = 0.03  # of them that may be control characters; random bytes have a tenth
 _COMMITS = 5  # from which on a text is the log of a repository
 _SEPARATORS = " \t)]}>:,;-–—|*_/."
 _BULLETED = re.compile(r"[ \t]*(?:[-*+•o·]|\d+[.)])[ \t]")
@@ -58,6 +61,9 @@ def parse(text: str | bytes, filename: str | None = None) -> list[Release]:
     named = bool(_CHANGES.search("/".join([*folders[-1:], name])))
     likely = named or bool(_LIKELY.search(name))
     if len(_COMMIT.findall(text, 0, 200_000)) >= _COMMITS:
+        return []
+    controls = len(_CONTROLS.findall(text, 0, _LOOKED_AT))
+    if controls > 4 + _MOST_CONTROLS * min(len(text), _LOOKED_AT):
         return []
     page = Page(text.removeprefix("\ufeff"))
     found = candidates(page)

@@ -11,15 +11,18 @@ from ventil.changelog.dates import MONTHS, WEEKDAYS, Found, find_dates
 from ventil.changelog.headings import Candidate
 from ventil.changelog.markup import plain
 from ventil.changelog.page import Page
-from ventil.changelog.shapes import rule, underline
+from ventil.changelog.shapes import columns, rule, underline
 
 _TRAILER = re.compile(r" -- [^\n]{0,200}?>[ ]{1,3}([^\n]{8,60})")
 _SIGNED = re.compile(r"[\dA-Z][^<\n]{8,100}<[^>\s]{1,80}@[^>\s]{1,80}>\s*$")
 _DATE_LABEL = re.compile(
-    r"\W*(?:released?|release[- ]date|date|published|publication date|on|as of|dated|erschienen"
+    r"\W*(?:code ?name\b[^,\n]{1,40},\s*)?"
+    r"(?:released?|release[- ]date|date|published|publication date|on|as of|dated|erschienen"
+    r"|uploaded|tagged|launched|shipped"
     r"|veröffentlicht|publi[ée]e?|fecha|data|дата)\b",
     re.IGNORECASE,
 )
+_AUTHOR = re.compile(r"(?:by )?[A-Z][\w.'-]+(?: [A-Z][\w.'-]+){0,3} ?[,–-] ?$")
 _BELOW = 4  # lines under a heading where its date may stand
 
 
@@ -32,6 +35,8 @@ def dates_of(page: Page, candidate: Candidate, end: int) -> list[Found]:
             if match := _TRAILER.match(page.lines[number][:400]):
                 return find_dates(match[1])
         return []
+    if candidate.shape.indent and (found := _date_heading_above(page, candidate)):
+        return found
     seen = 0
     for number in range(candidate.shape.body, min(end, candidate.shape.body + 12)):
         line = page.lines[number].strip()
@@ -43,6 +48,20 @@ def dates_of(page: Page, candidate: Candidate, end: int) -> list[Found]:
         if found := _date_line(line):
             return found[:1]
     return _date_above(page, candidate)
+
+
+def _date_heading_above(page: Page, candidate: Candidate) -> list[Found]:
+    """The date on the line above an indented heading when that line stands further out.
+
+    As in GNU ChangeLogs: what stands below is then the date of the next entry.
+    """
+    for above in range(candidate.shape.first - 1, max(candidate.shape.first - 4, -1), -1):
+        line = page.lines[above][:200]
+        if line.strip():
+            if columns(line) >= candidate.shape.indent:
+                return []
+            return find_dates(line)[:1] if _SIGNED.match(line) else _date_line(line.strip())
+    return []
 
 
 def _date_above(page: Page, candidate: Candidate) -> list[Found]:
@@ -71,6 +90,8 @@ def _date_line(line: str) -> list[Found]:
     lead, rest = text[: first.start], text[first.end :]
     before = [w.lower() for w in words.WORD.findall(lead)]
     after = [w.lower() for w in words.WORD.findall(rest)]
+    if not after and _AUTHOR.fullmatch(lead):
+        return found
     plainly = all(w in words.TAIL or w in WEEKDAYS or w in words.LABELS for w in before)
     if _DATE_LABEL.match(text) and len(before) <= 6:
         return found if len(after) <= 12 else []
