@@ -63,6 +63,8 @@ class AdaptiveLimit:
         "_bumps",
         "_busy_from",
         "_cohorts",
+        "_dip_from_s",
+        "_dip_value_s",
         "_filling",
         "_floor",
         "_growth",
@@ -103,6 +105,8 @@ class AdaptiveLimit:
         self.dip_share = 1.0
         self.dip_ends_s = 0.0
         self._next_dip_s = 0.0
+        self._dip_from_s = 0.0
+        self._dip_value_s: float | None = None  # of the dip's first cohort, if it was low
         self._growth = 0.05
         self._hint_only = False
         self._ref: Reference | None = None
@@ -235,7 +239,9 @@ class AdaptiveLimit:
             if self._is_not_ours(limit, queue, delay_s, value_s):
                 self._growth = 0.25
                 return
-            self._set(limit - min(0.3 * limit, queue - target))
+            # Far too long: in one step what would take two, each of them an answer time.
+            most = 0.3 if queue < 0.5 * limit else 0.5
+            self._set(limit - min(most * limit, queue - target))
             return
         self._ref = None
         self.good += (0.1 if self.good else 1.0) * (limit - self.good)
@@ -300,15 +306,33 @@ class AdaptiveLimit:
     def _dip(self, now_s: float, rate: float) -> None:
         share = self.dip_share = DIP_SHARE if self.limit > 12 else 0.5
         takes_s = 12 / (share * rate) if rate else 30.0
+        self._dip_value_s = None
+        self._dip_from_s = now_s
         self.dip_ends_s = now_s + max(1.0, 3 * (self.base_s or 0.0) + 2 * takes_s)
         self._next_dip_s = now_s + max(DIP_EVERY_S, DIP_COST * (1 - share) * takes_s)
         self._clear()
         self._apply()
 
     def _judge_dip(self, now_s: float, value_s: float, delay_s: float, rate: float) -> None:
+        """Was there a queue hidden in the floor?
+
+        One cohort in a hundred is so low by chance, and a floor that is too low costs
+        throughput for long. So a low one asks for a second, and their mean decides.
+        """
         base_s = self.base_s or value_s
+        first_s = self._dip_value_s
+        if first_s is None:
+            if delay_s < -2.5 * self.sigma_s:
+                self._dip_value_s = value_s
+                self.dip_ends_s += self.dip_ends_s - self._dip_from_s
+                return
+            low = False
+        else:
+            value_s = (first_s + value_s) / 2
+            delay_s = value_s - base_s
+            low = delay_s < -2.0 * self.sigma_s
         self._end_dip()
-        if delay_s < -2.5 * self.sigma_s:
+        if low:
             self.base_s = value_s
             self._next_dip_s = now_s + 2.0
             most = 0.3 if self.limit > 12 else 0.5
