@@ -50,6 +50,12 @@ CatalogueFile = Annotated[
 Period = Annotated[
     str, Parameter(name="--period", help="last-day, last-week, last-month, a date, or A:B.")
 ]
+Tolerate = Annotated[
+    str,
+    Parameter(
+        name="--tolerate", help="Share of records that may lack an answer (exit 3 above it)."
+    ),
+]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where stats.json goes.")]
 Refresh = Annotated[
     bool, Parameter(name="--refresh", negative="", help="Ask again for what is settled.")
@@ -67,9 +73,7 @@ def stats(
     *,
     output: Output = Path("stats.json"),
     period: Period = "last-week",
-    tolerate: Annotated[
-        str, Parameter(help="Share of records that may lack an answer (exit 3 above it).")
-    ] = "5%",
+    tolerate: Tolerate = "5%",
     max_wait: MaxWait = "30m",
     refresh: Refresh = False,
     database: Database = None,
@@ -183,23 +187,24 @@ def _read(
     from ventil.wiring import stats as job
 
     workshop = Workshop.load({"database_url": database}, config_file=config)
-    name, data = _bytes_of(catalogue)
+    name, data = bytes_of(catalogue)
     asked = Asked(
         catalogue=name,
         data=data,
         output=output,
         period=period,
-        tolerate=_share(tolerate),
+        tolerate=share(tolerate),
         max_wait_s=duration("--max-wait", max_wait),
         refresh=refresh,
     )
     records = job.read(asked)
     if not quiet:
-        _tell_problems(records)
+        tell_problems(records)
     return workshop, asked, records
 
 
-def _bytes_of(catalogue: str) -> tuple[str, bytes]:
+def bytes_of(catalogue: str) -> tuple[str, bytes]:
+    """A catalogue's name for messages, and what is in it. Raises SourceError."""
     if catalogue in ("-", STDIN):
         if sys.stdin is None:
             raise SourceError("standard input is closed", hint="name a file, or pipe one in")
@@ -221,7 +226,8 @@ def _bytes_of(catalogue: str) -> tuple[str, bytes]:
         raise SourceError(f"{catalogue}: cannot be read: {words}") from error
 
 
-def _tell_problems(records: Catalogue) -> None:
+def tell_problems(records: Catalogue) -> None:
+    """Name the first entries that were left out."""
     for problem in records.problems[:MOST_PROBLEMS_SHOWN]:
         say(f"note: left out {problem}")
     more = records.problem_count - MOST_PROBLEMS_SHOWN
@@ -229,18 +235,18 @@ def _tell_problems(records: Catalogue) -> None:
         say(f"note: and {number(more)} more were left out; all: ventil plan --json")
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
     """5% or 0.05 as a share of 1. Raises SettingError."""
     try:
-        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
+        value = -1.0
+    if not 0 <= value <= 1:
         raise SettingError(
             f"--tolerate {text!r} is no share of the records",
             hint="write it like 5% (or 0.05); 0% tolerates none",
         )
-    return share
+    return value
 
 
 def duration(flag: str, text: str) -> float:

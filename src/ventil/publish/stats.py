@@ -14,12 +14,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import errno
-import glob
 import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +26,8 @@ from typing import IO, Any
 from ventil.core.fold import Counts, Published, counted
 from ventil.core.model import Interval, Status
 from ventil.crashpoint import crashpoint
-from ventil.errors import OutputError, PublishError
+from ventil.errors import OutputError
+from ventil.publish.replacing import create, replacing, temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ def check_output(output: Path) -> None:
         if os.path.exists(path) and not os.path.isfile(path):
             # A device or a pipe would be replaced by a file.
             raise OutputError(f"{path} is not a regular file", hint="choose another with -o")
-        temporary = _temporary(path)
+        draft = temporary(path)
         try:
-            os.close(_create(temporary))
+            os.close(create(draft))
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 continue
@@ -91,7 +91,7 @@ def check_output(output: Path) -> None:
                 "or choose another place with -o",
             ) from error
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            draft.unlink()
 
 
 def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) -> Counts:
@@ -119,12 +119,12 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
         return output.exists() and has_nothing(counted(statuses))
 
     crashpoint("artefact.before")
-    with _replacing(output, unless=nothing_instead) as file:
+    with replacing(output, unless=nothing_instead) as file:
         _write_stats(file, numbers(), heading)
     crashpoint("artefact.renamed")
     counts = counted(statuses, settled_before=heading.settled_before)
     interval = intervals.most_common(1)[0][0] if intervals else heading.interval
-    with _replacing(report_path(output)) as file:
+    with replacing(report_path(output)) as file:
         report = _report(heading, counts, interval, doubtful)
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     crashpoint("artefact.after")
@@ -187,79 +187,9 @@ def rfc3339(moment_s: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@contextlib.contextmanager
-def _replacing(path: Path, *, unless: Callable[[], bool] = lambda: False) -> Iterator[IO[str]]:
-    """A file that takes the place of *path* when the block ends well, and vanishes if not.
-
-    *unless* is asked at the end of the block; the file vanishes when it says yes.
-    """
-    temporary = _temporary(path)
-    _clear_leftovers(path)
-    try:
-        try:
-            with open(_create(temporary), "w", encoding="utf-8", newline="\n") as file:
-                if path.exists():
-                    os.fchmod(file.fileno(), path.stat().st_mode & 0o777)
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            crashpoint("artefact.written")
-            if not unless():
-                os.replace(temporary, path)
-                _sync_folder(path.parent)
-        except OSError as error:
-            raise PublishError(
-                f"cannot write {path}: {error.strerror or error}",
-                hint="free some space or mend the folder and give the same command again: "
-                "what was fetched is in the ledger",
-            ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _clear_leftovers(path: Path) -> None:
-    """Take away the temporary files of processes that were killed while they wrote."""
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        owner = leftover.name.rsplit(".", 2)[1]
-        with contextlib.suppress(OSError):
-            if owner.isdecimal() and not _is_alive(int(owner)):
-                leftover.unlink()
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _create(path: Path) -> int:
-    """Open a new file, never what somebody else has put there (a link, say)."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-
-
 def _is_text(path: Path) -> bool:
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -22,6 +22,7 @@ class Asked:
     max_wait_s: float
     refresh: bool = False
     provider: str = "npm-downloads"
+    ecosystem: str = "npm"
 
 
 @dataclass(frozen=True, slots=True)
