@@ -325,3 +325,17 @@ def test_waits_are_summed_by_reason() -> None:
     waited_s = governor.condition(T0 + 3).waited_s
     assert waited_s[Reason.CONCURRENCY_LIMIT] == pytest.approx(1.0)
     assert waited_s[Reason.QUOTA] == pytest.approx(2.0)
+
+
+def test_a_check_that_was_lost_and_comes_back_counts_once() -> None:
+    """One request at a time checks the gate, also when an earlier one was written off."""
+    policy = Policy(max_in_flight=3, adaptive=False, cooldown_s=0.5, timeout_s=5.0)
+    governor = Governor(policy, T0)
+    governor.settle(permit(governor, T0), T0, THROTTLED)
+    late = permit(governor, T0 + 1)
+    hung = permit(governor, T0 + 10)
+    permit(governor, T0 + 19)  # the first one counts as lost by now
+    governor.settle(late, T0 + 50, FAILED)
+    governor.settle(hung, T0 + 50, FAILED)
+    permit(governor, T0 + 50)
+    assert wait(governor, T0 + 50).reason is Reason.COOLDOWN

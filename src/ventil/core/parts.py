@@ -164,10 +164,17 @@ class Parts:
             if now_s < self._lost_after(oldest):
                 return
             self.give_back(oldest)
-            if oldest.probe and oldest.generation == self.breaker.generation:
-                self.breaker.probe_back()
-            if oldest.gate_probe:
-                self.gate.probes_out = max(0, self.gate.probes_out - 1)
+            self.probe_over(oldest)
+
+    def probe_over(self, permit: Permit) -> bool:
+        """Neither the breaker nor the gate waits for it any more. Whether the breaker did."""
+        probed = permit.probe and permit.generation == self.breaker.generation
+        if probed:
+            self.breaker.probe_back()
+        if permit.gate_probe and permit.sent_s >= self.gate.until_s:
+            self.gate.probes_out = max(0, self.gate.probes_out - 1)
+        permit.probe = permit.gate_probe = False  # it may come back late: count it once
+        return probed
 
     def _lost_after(self, permit: Permit) -> float:
         return permit.sent_s + 1.5 * self.policy.timeout_s + 10.0

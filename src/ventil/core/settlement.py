@@ -25,12 +25,8 @@ def learn(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None:
     it.verdicts[verdict] += 1
     gate, breaker = it.gate, it.breaker
     current = permit.generation == breaker.generation
-    if permit.probe and current:
-        breaker.probe_back()
-        if verdict is Verdict.IGNORED:
-            breaker.probe_void(now_s)
-    if permit.gate_probe and permit.sent_s >= gate.until_s:
-        gate.probes_out = max(0, gate.probes_out - 1)
+    if it.probe_over(permit) and verdict is Verdict.IGNORED:
+        breaker.probe_void(now_s)
     if verdict is not Verdict.IGNORED:
         it.stall.completed(now_s)
     cohort = permit.cohort
