@@ -51,6 +51,8 @@ def choose(
     for family in voting[1:]:
         _join(accepted, family, main, page)
     accepted = _distinct(accepted)
+    if len(accepted) == 1:
+        accepted = [_title(found, accepted[0])]
     around = _above(headings, accepted) if len(accepted) > 1 else headings
     if not told and papers(around) >= _README_HEADINGS:
         return []
@@ -127,15 +129,22 @@ def _fits(accepted: list[Candidate], candidate: Candidate, *, falling: bool) -> 
 
 def _join(accepted: list[Candidate], family: Family, main: Family, page: Page) -> None:
     """Add the members of another family that belong to the list."""
-    known = {(c.name, c.order) for c in accepted}
     names = {c.name for c in accepted}
+    sole = next(iter(names)) if len(names) == 1 else None
+    # In a file of one package some headings name it, some do not.
+    own = {c.name for c in family.members} | names
+    lax = sole is not None and own <= {sole, ""} and family.strong and main.strong
+    known = {("" if lax else c.name, c.order) for c in accepted}
+    if lax:
+        names = own
     first, last = accepted[0].number, accepted[-1].number
     tail = sum(
         c.number > last and c.words >= TITLED and not c.speaking and c.name in names
         for c in family.members
     )
     for candidate in family.members:
-        if candidate.speaking or (candidate.name, candidate.order) in known:
+        identity = ("" if lax else candidate.name, candidate.order)
+        if candidate.speaking or identity in known:
             continue
         stranger = candidate.name not in names and not candidate.coded
         certain = candidate.shape.strong and candidate.words == PURE and candidate.dates
@@ -147,7 +156,7 @@ def _join(accepted: list[Candidate], family: Family, main: Family, page: Page) -
         if _joins(
             candidate, family, main, page, fits, tail if candidate.number > last else 0, first
         ):
-            known.add((candidate.name, candidate.order))
+            known.add(identity)
             _insert(accepted, candidate)
 
 
@@ -208,6 +217,22 @@ def _distinct(accepted: list[Candidate]) -> list[Candidate]:
             continue
         kept.append(candidate)
     return kept
+
+
+def _title(found: list[Candidate], only: Candidate) -> Candidate:
+    """The heading of a text about one release: its title, where that names the version."""
+    for candidate in found:
+        if candidate.number >= only.number:
+            break
+        if (
+            candidate.shape.strong
+            and not candidate.speaking
+            and candidate.words >= TITLED
+            and (candidate.name, candidate.order) == (only.name, only.order)
+            and bool(candidate.dates) >= bool(only.dates)
+        ):
+            return candidate
+    return only
 
 
 def _alone(page: Page, candidate: Candidate, *, told: bool) -> bool:
