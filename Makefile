@@ -36,6 +36,7 @@ lab: $(VENV)/.dev ## measure the governor against simulated providers
 docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
 	$(BIN)/python scripts/cli_reference.py
+	$(BIN)/python scripts/changelog_schema.py
 
 picture: $(VENV)/.dev ## draw docs/demo.svg anew
 	$(BIN)/python scripts/demo_picture.py

@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ports": PURE,
     "engine": PURE | {"crashpoint", "ports"},
     "adapters": PURE | {"crashpoint", "ports"},
-    "publish": PURE | {"crashpoint", "ports"},
+    "publish": PURE | {"changelog", "crashpoint", "ports"},
     "testing": PURE | {"ports"},
     "sim": PURE,  # never providers or engine: it must not share their parsing, or mistakes
     "wiring": PURE

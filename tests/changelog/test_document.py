@@ -41,6 +41,14 @@ def test_a_package_is_known_by_its_url() -> None:
     assert (package.ecosystem, package.name) == ("npm", "@acme/pot")
 
 
+def test_capitals_in_names_are_kept() -> None:
+    """JSONStream and jsonstream are two packages of npm."""
+    package = package_of("pkg:npm/JSONStream@1.3.5?x=y#z")
+    assert (package.purl, package.name) == ("pkg:npm/JSONStream", "JSONStream")
+    assert package_of("pkg:npm/%40Acme/Pot").name == "@Acme/Pot"
+    assert package_of("pkg:pypi/Foo_Bar").name == "foo-bar"
+
+
 def test_when_it_was_fetched_is_not_what_it_says() -> None:
     """Fetched anew with the same content, a document has the same digest."""
     document = a_document()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, unquote
 
 import msgspec
 from packageurl import PackageURL
@@ -132,10 +134,17 @@ def package_of(purl: str, **known: str | None) -> PackageId:
     is none.
     """
     parsed = PackageURL.from_string(purl)
-    namespace = parsed.namespace
-    bare = PackageURL(parsed.type, namespace, parsed.name).to_string()
-    name = f"{namespace}/{parsed.name}" if namespace else parsed.name
-    return PackageId(purl=bare, ecosystem=parsed.type, name=name, **known)
+    namespace, name = parsed.namespace, parsed.name
+    bare = PackageURL(parsed.type, namespace, name).to_string()
+    if parsed.type == "npm" and (written := _NPM.match(purl)):
+        # Names in capitals are old ones, and other packages than those in small letters.
+        name = unquote(written[1])
+        bare = bare.rpartition("/")[0] + "/" + quote(name, safe="")
+    full = f"{namespace}/{name}" if namespace else name
+    return PackageId(purl=bare, ecosystem=parsed.type, name=full, **known)
+
+
+_NPM = re.compile(r"pkg:/*npm/(?:[^/?#]+/)?([^/@?#]+)(?:@[^/]*)?(?:[?#].*)?$", re.IGNORECASE)
 
 
 def entry_of(release: Release, *, url: str | None = None) -> ReleaseEntry:
