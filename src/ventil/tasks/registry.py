@@ -16,6 +16,7 @@ TASKS: Final = {
     "archive.read": "ventil.changelog.finder.archive:read_task",
     "changelog.parse": "ventil.changelog.isolation:parse_task",
     "changelog.read": "ventil.changelog.reading:read_task",
+    "changelog.render": "ventil.changelog.rendering:render_task",
 }
 
 
