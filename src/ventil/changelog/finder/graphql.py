@@ -36,22 +36,31 @@ def ask(owner: str, name: str, selection: str) -> Ask:
     return Ask("github", _request([query]), query=query)
 
 
-def look(folders: Sequence[str]) -> str:
-    """The selection that lists *folders* ("" is the root) and shows the latest releases."""
+def look(folders: Sequence[str], likely: str | None = None) -> str:
+    """The selection that lists *folders* ("" is the root) and shows the latest releases.
+
+    The text of the file *likely* comes along when there is one: the listing would name it
+    nearly always, and it saves the second request.
+    """
     trees = " ".join(
         f"t{number}: object(expression: {_quoted('HEAD:' + folder)}) {_ENTRIES}"
         for number, folder in enumerate(folders)
     )
+    text = "" if likely is None else _text_of("likely", likely, "HEAD")
     return (
-        "nameWithOwner " + trees + " releases(first: 3, orderBy: {field: CREATED_AT,"
-        " direction: DESC}) { nodes { tagName description } }"
+        f"nameWithOwner {trees} {text} releases(first: 3,"
+        " orderBy: {field: CREATED_AT, direction: DESC}) { nodes { tagName description } }"
     )
 
 
 def text_of(path: str, ref: str = "HEAD") -> str:
     """The selection for the text of a file."""
+    return "nameWithOwner " + _text_of("file", path, ref)
+
+
+def _text_of(alias: str, path: str, ref: str) -> str:
     return (
-        f"nameWithOwner file: object(expression: {_quoted(f'{ref}:{path}')})"
+        f"{alias}: object(expression: {_quoted(f'{ref}:{path}')})"
         " { ... on Blob { oid byteSize isBinary isTruncated text } }"
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ventil.changelog.finder import forges, graphql, names
@@ -41,12 +41,13 @@ class Looked:
 
     `now` is the repository by the name that it has now. `whole`: all its files were seen,
     and none was a changelog. `latest` are its newest releases where the look told them,
-    None where it did not.
+    None where it did not. `blobs` are files whose texts came along, by path.
     """
 
     now: Repository
     whole: bool = False
     latest: tuple[HostRelease, ...] | None = None
+    blobs: dict[str, Any] = field(default_factory=dict)
 
 
 class RepositorySearch:
@@ -155,15 +156,19 @@ class RepositorySearch:
     ) -> Asking[tuple[Text | Same | None, bool]]:
         """The file by GraphQL; whether REST is to be asked in its place."""
         page = forges.page_of(repository, path, ref)
-        owner, name = repository.path.split("/")
-        reply = yield from self._trail.ask(
-            graphql.ask(owner, name, graphql.text_of(path, ref or "HEAD"))
-        )
-        told = graphql.repository_in(reply)
-        if isinstance(told, str):
-            self._untold(how, page, told)
-            return None, False
-        blob = told.get("file")
+        looked = self.looked.get(repository.page)
+        blob = looked.blobs.get(path) if looked is not None and ref is None else None
+        if blob is None:
+            owner, name = repository.path.split("/")
+            reply = yield from self._trail.ask(
+                graphql.ask(owner, name, graphql.text_of(path, ref or "HEAD"))
+            )
+            told = graphql.repository_in(reply)
+            if isinstance(told, str):
+                self._untold(how, page, told)
+                return None, False
+            blob = told.get("file")
+            repository = _renamed(repository, told)
         if not isinstance(blob, dict) or "oid" not in blob:
             self._trail.note(how, page, Result.NOTHING, "not there")
             return None, False
@@ -177,7 +182,6 @@ class RepositorySearch:
             return None, False
         if not isinstance(text, str) or blob.get("isTruncated") is True:
             return None, True  # too long for GraphQL, or not UTF-8
-        repository = _renamed(repository, told)
         place = Place(how, page, repository.host, repository.path, path)
         return Text(text.encode("utf-8", "surrogatepass"), path, place, oid), False
 
@@ -217,7 +221,9 @@ class RepositorySearch:
             bare = self._trail.package.name.rpartition("/")[2]
             folders += [f for f in (f"packages/{bare}", bare) if clean_path(f) == f]
         owner, name = repository.path.split("/")
-        reply = yield from self._trail.ask(graphql.ask(owner, name, graphql.look(folders)))
+        likely = f"{repository.folder}/CHANGELOG.md".lstrip("/")
+        selection = graphql.look(folders, likely)
+        reply = yield from self._trail.ask(graphql.ask(owner, name, selection))
         told = graphql.repository_in(reply)
         if isinstance(told, str):
             self._untold(How.LISTING, repository.page, told)
@@ -228,7 +234,7 @@ class RepositorySearch:
         nodes = releases.get("nodes") if isinstance(releases, dict) else None
         latest = tuple(forges.graphql_releases(nodes)) if isinstance(nodes, list) else None
         self.looked[repository.page] = self.looked[now.page] = Looked(
-            now, whole=False, latest=latest
+            now, whole=False, latest=latest, blobs={likely: told.get("likely")}
         )
         self._note_listing(repository, now, paths)
         return paths
