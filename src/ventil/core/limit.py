@@ -121,6 +121,11 @@ class AdaptiveLimit:
         self._busy_from = 1.0
         self._apply()
 
+    @property
+    def _size(self) -> int:
+        """Members of a cohort: most of a round."""
+        return int(min(max(0.75 * self.limit, 12.0), 64.0))
+
     # --- told by the governor -----------------------------------------------------------
 
     def sent(self, now_s: float, in_flight: int) -> Cohort | None:
@@ -132,8 +137,7 @@ class AdaptiveLimit:
         if cohort is None:
             if len(self._cohorts) >= _MOST_COHORTS:
                 return None
-            size = int(min(max(0.75 * self.limit, 12.0), 64.0))
-            cohort = self._filling = Cohort(size, now_s)
+            cohort = self._filling = Cohort(self._size, now_s)
             self._cohorts.append(cohort)
         cohort.sent += 1
         cohort.last_sent_s = now_s
@@ -266,7 +270,7 @@ class AdaptiveLimit:
             weight = 0.0
         self.base_s = base_s + weight * (value_s - base_s)
         if now_s >= self._next_dip_s and self.limit >= 2:
-            self._dip(now_s, rate)
+            self._dip(now_s, rate, value_s)
 
     def _is_not_ours(self, limit: float, queue: float, delay_s: float, value_s: float) -> bool:
         """The responsiveness test: does the delay follow the limit down?
@@ -303,12 +307,12 @@ class AdaptiveLimit:
         # What began with a queue is seen soonest where a queue is nearly everything.
         self._next_dip_s = now_s + (DIP_EVERY_S if self.limit > 12 else 0.0)
 
-    def _dip(self, now_s: float, rate: float) -> None:
+    def _dip(self, now_s: float, rate: float, value_s: float) -> None:
         share = self.dip_share = DIP_SHARE if self.limit > 12 else 0.5
-        takes_s = 12 / (share * rate) if rate else 30.0
+        takes_s = self._size / (share * rate) if rate else 30.0
         self._dip_value_s = None
         self._dip_from_s = now_s
-        self.dip_ends_s = now_s + max(1.0, 3 * (self.base_s or 0.0) + 2 * takes_s)
+        self.dip_ends_s = now_s + max(1.0, 3 * value_s + 2 * takes_s)
         self._next_dip_s = now_s + max(DIP_EVERY_S, DIP_COST * (1 - share) * takes_s)
         self._clear()
         self._apply()
