@@ -6,6 +6,8 @@ Without fsync: what is tested here is the death of processes, never of the machi
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.util
 import os
 import pwd
@@ -80,6 +82,7 @@ class PostgresServer:
             stdout=log,
             stderr=log,
             start_new_session=True,  # a Ctrl-C is for the tests
+            preexec_fn=_end_with_us,
         )  # fmt: skip
         log.close()
         deadline_s = time.monotonic() + _START_S
@@ -121,6 +124,12 @@ class PostgresServer:
         with psycopg.connect(url, autocommit=True) as connection:
             found = connection.execute(statement)
             return found.fetchall() if found.description else []
+
+
+def _end_with_us() -> None:
+    """On Linux: the server ends with the process that started it, however that ends."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
 
 
 def _programs() -> Path:

@@ -14,10 +14,12 @@ a second time what the rows say.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Sequence
 
 from ventil.adapters.worker_store import WorkerStore
-from ventil.errors import Stopped
+from ventil.errors import StateError
 from ventil.ports import ChunkHandler, Clock
 
 LOOK_S = 0.25
@@ -38,13 +40,14 @@ class ClaimQueue:
         self._free = asyncio.Event()
         self._run_id = ""
         self._open: set[int] = set()
-        self._failed: Exception | None = None
+        self._ended: deque[tuple[int, float]] = deque()  # to be given back, and not before
 
     async def start(
         self, run_id: str, handler: ChunkHandler, *, at_once: int, retry_delay_s: float
     ) -> None:
         """Begin to claim chunks of the run, up to *at_once* at a time."""
         self._run_id = run_id
+        self._store.let_go(run_id, None, 0.0)  # what an earlier start here could not give back
         rows = self._store.chunk_progress(run_id)
         self._open = {index for index, _, _, finished in rows if not finished}
         self._looking = asyncio.create_task(self._look(handler, at_once, retry_delay_s))
@@ -54,42 +57,42 @@ class ClaimQueue:
         others_s = loop.time() + OTHERS_S
         while True:
             self._free.clear()
-            wanted = at_once - len(self._tasks)
-            if wanted > 0:
-                for index, attempts in self._store.claim(
-                    self._run_id, wanted, self._clock.now_s()
-                ):
-                    task = asyncio.create_task(
-                        self._attempt(handler, index, attempts + 1, retry_delay_s)
-                    )
-                    self._tasks.add(task)
-                    task.add_done_callback(self._ended)
-            if loop.time() >= others_s:
-                others_s = loop.time() + OTHERS_S
-                for index, attempts in self._store.finished_of(self._run_id, [*self._open]):
-                    # Asked about an attempt that has ended, the engine only takes note.
-                    self._open.discard(index)
-                    await handler(self._run_id, index, attempts)
             try:
-                await asyncio.wait_for(self._free.wait(), LOOK_S)
-            except TimeoutError:
-                continue
+                while self._ended:
+                    self._store.let_go(self._run_id, *self._ended[0])
+                    self._ended.popleft()
+                self._take(handler, at_once - len(self._tasks), retry_delay_s)
+                if loop.time() >= others_s:
+                    others_s = loop.time() + OTHERS_S
+                    for index, attempts in self._store.finished_of(self._run_id, [*self._open]):
+                        # Asked about an attempt that has ended, the engine only takes note.
+                        self._open.discard(index)
+                        await handler(self._run_id, index, attempts)
+            except StateError:  # the engine meets it too, and ends the run here if it lasts
+                await asyncio.sleep(LOOK_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._free.wait()
+
+    def _take(self, handler: ChunkHandler, most: int, retry_delay_s: float) -> None:
+        if most <= 0:
+            return
+        for index, attempts in self._store.claim(self._run_id, most, self._clock.now_s()):
+            task = asyncio.create_task(
+                self._attempt(handler, index, attempts + 1, retry_delay_s)
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
 
     async def _attempt(
         self, handler: ChunkHandler, index: int, attempt: int, retry_delay_s: float
     ) -> None:
-        due_s = 0.0
-        try:
-            if await handler(self._run_id, index, attempt):
-                due_s = self._clock.now_s() + retry_delay_s
-            else:
-                self._open.discard(index)
-                return
-        except Stopped:  # the run ends here; the others may go on with the chunk
-            pass
-        self._store.let_go(self._run_id, index, due_s)
+        if await handler(self._run_id, index, attempt):
+            self._ended.append((index, self._clock.now_s() + retry_delay_s))
+        else:
+            self._open.discard(index)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._free.set()
 
@@ -103,4 +106,5 @@ class ClaimQueue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._run_id and not over:
-            self._store.let_go(self._run_id, None, 0.0)
+            with contextlib.suppress(StateError):  # the next start does
+                self._store.let_go(self._run_id, None, 0.0)

@@ -46,10 +46,11 @@ def postgres_url(url: str) -> sa.URL:
     return parsed.set(drivername=_DRIVER)
 
 
-def plain_url(url: str) -> str:
+def conninfo(url: str) -> str:
     """A Postgres URL as the driver alone reads it, password included."""
-    text = postgres_url(url).set(drivername="postgresql")
-    return text.render_as_string(hide_password=False)
+    parsed = postgres_url(url)
+    given = parsed.translate_connect_args(username="user", database="dbname")
+    return psycopg.conninfo.make_conninfo("", **{**parsed.query, **given})
 
 
 def place_of(url: str) -> str:

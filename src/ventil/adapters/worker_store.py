@@ -75,6 +75,15 @@ class WorkerStore(SqlStore):
     def save_provider(self, key: str, state: str, stamp_s: float) -> None:
         """Nothing: the pacer alone stores what the governor knows."""
 
+    def part(self, run_id: str) -> Mapping[str, Any]:
+        """This worker's tallies of a run so far."""
+        with self._database.direct() as db:
+            row = db.execute(
+                "SELECT tallies FROM run_part WHERE run_id = ? AND worker = ?",
+                (run_id, self._worker),
+            ).fetchone()
+            return json.loads(row[0]) if row else {}
+
     # -- chunks to work on -----------------------------------------------------------
 
     def runs_to_work_on(self, providers: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ class Leases:
         self._unused: list[int] = []
         self._done: list[tuple[int, float, Outcome, Hashable]] = []
         self._under_way: dict[int, float] = {}  # number, sent at
+        self._wakes: dict[str, list[Callable[[], None]]] = {}
         self.seen = 0
         self.wait: Wait | None = None
         self.breaker = "closed"
@@ -49,14 +50,27 @@ class Leases:
         """What the gate of a run asks."""
         return LeasedGovernor(self, run)
 
+    def on_grant(self, run: str, wake: Callable[[], None]) -> None:
+        """Call *wake* whenever a grant came for a run, until the run is finished."""
+        self._wakes.setdefault(run, []).append(wake)
+
+    @property
+    def active(self) -> bool:
+        """Whether a pacer is needed."""
+        return bool(self._under_way) or any(self._want.values())
+
     # -- from the pacer --------------------------------------------------------------
 
     def granted(self, grant: Grant) -> None:
         """A grant came."""
         place = (grant.run, (grant.weight, grant.retry))
         self._stock.setdefault(place, deque()).append(grant)
+        # One less is wanted, beyond the stock; and the pacer knows it.
+        self._want[place] = max(0, self._want.get(place, 0) - 1)
         self._told[place] = max(0, self._told.get(place, 0) - 1)
         self.seen = grant.number
+        for wake in self._wakes.get(grant.run, ()):
+            wake()
 
     def new_pacer(self) -> None:
         """Another one paces from now on: grants not used are void, wants are told anew."""
@@ -144,6 +158,7 @@ class Leases:
 
     def finished(self, run: str) -> None:
         """A run is over here: it wants nothing more."""
+        self._wakes.pop(run, None)
         for place, stock in list(self._stock.items()):
             if place[0] == run:
                 self._unused.extend(grant.number for grant in stock)

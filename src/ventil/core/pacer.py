@@ -125,7 +125,15 @@ class Pacer:
 
     def under_way(self, numbers: Iterable[int], until_s: float) -> None:
         """Requests on grants of a former pacer that are not over, until *until_s* at most."""
-        self._strangers.update(dict.fromkeys(numbers, until_s))
+        self._strangers.update((n, until_s) for n in numbers if n not in self._out)
+
+    def only(self, worker: str, numbers: Iterable[int]) -> None:
+        """Of *worker*'s grants these alone have a request under way: words were lost."""
+        kept = set(numbers)
+        for number, out in self._out.items():
+            if out.grant.worker == worker and number not in kept:
+                self._uses.end(number)
+                self._lost[number] = out.grant.use_by_s + SURELY_OVER_S
 
     def gone(self, worker: str, *, over_s: float) -> None:
         """*worker* will tell nothing any more; all its requests are over at *over_s*."""
@@ -218,6 +226,14 @@ class Pacer:
         )
 
     @property
+    def workers(self) -> set[str]:
+        """All workers that want something, or have grants that are not known to be lost."""
+        wanting = {worker for workers in self._wanted.values() for worker in workers}
+        return wanting | {
+            out.grant.worker for n, out in self._out.items() if n not in self._lost
+        }
+
+    @property
     def out(self) -> int:
         """Grants that are not over."""
         return len(self._out) + len(self._strangers)
@@ -239,5 +255,5 @@ class Pacer:
         return self._governor.condition(now_s).breaker
 
     def state(self, now_s: float, *, final: bool = False) -> GovernorState:
-        """For the successor. `final`: nothing is out, and nothing will be granted."""
+        """For the successor; what is out counts as used. `final`: nothing will be granted."""
         return replace(self._governor.state(now_s, final=final), windows=self._uses.snapshot())

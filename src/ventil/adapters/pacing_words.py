@@ -1,0 +1,104 @@
+"""What workers and pacers tell each other, as JSON within the size of a notification.
+
+To a pacer: `w` wants [run, weight, retry, count] with `s`, the latest grant seen; `u` uses
+[number, at]; `x` given back; `d` outcomes [number, at, verdict, retry after, detail, record,
+hints]; `i` all numbers with a request under way. From a pacer: `g` grants [number, run,
+weight, retry, use by]; `p` why there are no more [until, reason, detail] and `b`, the
+breaker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple
+from typing import Any
+
+from ventil.core.exchange import Outcome, RateHint, Verdict
+from ventil.core.lease import Leases
+from ventil.core.pacer import Grant, Pacer
+from ventil.core.permit import Wait
+from ventil.core.policy import Reason
+
+_MOST = 7000  # characters of a notification, of less than 8000 bytes
+_LONGEST = 200  # of a record's name or an outcome's words
+
+
+def news_words(leases: Leases) -> Iterator[dict[str, Any]]:
+    """What there is to tell the pacer, in the order in which it happened."""
+    wants, used, unused, done = leases.take_news()
+    items: list[tuple[str, Any]] = [("u", list(pair)) for pair in used]
+    items += [("x", number) for number in unused]
+    items += [("d", _done(*outcome)) for outcome in done]
+    items += [("w", [run, *kind, count]) for run, kind, count in wants]
+    for part in _parts(items):
+        yield {"s": leases.seen, **part}
+
+
+def under_way_word(leases: Leases) -> dict[str, Any]:
+    """All that is under way, for a pacer that may not know."""
+    return {"i": [*leases.under_way]}
+
+
+def news_from(word: Mapping[str, Any], pacer: Pacer, worker: str, now_s: float) -> None:
+    """Tell a pacer what a worker has told."""
+    for number, at_s in word.get("u", ()):
+        pacer.used(number, at_s)
+    for number in word.get("x", ()):
+        pacer.unused(number, now_s)
+    for number, at_s, verdict, retry_after_s, detail, record, hints in word.get("d", ()):
+        outcome = Outcome(
+            Verdict(verdict), retry_after_s, tuple(RateHint(*h) for h in hints), detail
+        )
+        pacer.done(number, at_s, outcome, record)
+    for run, weight, retry, count in word.get("w", ()):
+        pacer.wanted(worker, run, (weight, retry), count, seen=word["s"])
+
+
+def grants_word(grants: Sequence[Grant]) -> list[dict[str, Any]]:
+    """Grants for one worker."""
+    rows = [("g", [g.number, g.run, g.weight, g.retry, g.use_by_s]) for g in grants]
+    return [*_parts(rows)]
+
+
+def grants_from(word: Mapping[str, Any], worker: str) -> Iterator[Grant]:
+    """The grants in a word from the pacer."""
+    for number, run, weight, retry, use_by_s in word.get("g", ()):
+        yield Grant(number, worker, run, weight, retry, use_by_s)
+
+
+def wait_word(wait: Wait | None) -> list[Any] | None:
+    """Why there are no more grants."""
+    return None if wait is None else [wait.until_s, wait.reason.value, wait.detail[:_LONGEST]]
+
+
+def wait_from(word: Sequence[Any] | None) -> Wait | None:
+    """What `wait_word` said."""
+    return None if word is None else Wait(word[0], Reason(word[1]), word[2])
+
+
+def _done(number: int, at_s: float, outcome: Outcome, record: object) -> list[Any]:
+    return [
+        number,
+        at_s,
+        outcome.verdict.value,
+        outcome.retry_after_s,
+        outcome.detail[:_LONGEST],
+        None if record is None else str(record)[:_LONGEST],
+        [astuple(hint) for hint in outcome.hints[:4]],
+    ]
+
+
+def _parts(items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Items by their kind, in words of bounded size."""
+    part: dict[str, Any] = {}
+    size = 0
+    for kind, item in items:
+        length = len(json.dumps(item)) + 8
+        if part and size + length > _MOST:
+            yield part
+            part, size = {}, 0
+        part.setdefault(kind, []).append(item)
+        size += length
+    if part:
+        yield part
