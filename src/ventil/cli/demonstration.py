@@ -21,13 +21,13 @@ from ventil.wiring import Asked, Result, Workshop
 from ventil.wiring import stats as job
 
 _DAY_S = 86_400.0
-_STATE = "state"
+STATE = "state"
 _MARK = "made-by-ventil-demo"
 
 
 def run_demo(folder: Path) -> int:
     """Run both days; ends with the artefact's path on stdout."""
-    _clean(folder)
+    clean(folder)
     result = asyncio.run(_both_days(folder.absolute()))
     report = json.loads(Path(result.run.output).with_name("stats.report.json").read_text())
     say()
@@ -36,15 +36,15 @@ def run_demo(folder: Path) -> int:
         as_of = f" (value of {record['as_of'][:10]})" if record["as_of"] else ""
         say(f"  {record['key']:36} {record['status']:8} {record['detail']}{as_of}")
     say()
-    state = shlex.quote(f"sqlite:///{folder}/{_STATE}/ventil.sqlite")
+    state = shlex.quote(f"sqlite:///{folder}/{STATE}/ventil.sqlite")
     say(f"Try: ventil failures list --database {state}")
     print(result.run.output)
     return 0 if result.counts is not None else 1
 
 
-def _clean(folder: Path) -> None:
+def clean(folder: Path) -> None:
     """Make the folder; take away only what an earlier demo left there."""
-    state = folder / _STATE
+    state = folder / STATE
     if state.exists():
         if not (state / _MARK).exists():
             raise OutputError(
@@ -81,7 +81,7 @@ async def _day(place: Path, url: str, reporter: Reporter, *, ahead_s: float) -> 
     provider = "providers.npm-downloads"
     workshop = Workshop.load(
         {
-            "database_url": f"sqlite:///{place}/{_STATE}/ventil.sqlite",
+            "database_url": f"sqlite:///{place}/{STATE}/ventil.sqlite",
             f"{provider}.base_url": url,
             f"{provider}.quotas": ["25/s"],
             f"{provider}.max_in_flight": 4,

@@ -73,7 +73,7 @@ class Changelogs:
 
     def check_output(self, output: Path) -> None:
         """Raise OutputError when the site could not be written there."""
-        from ventil.wiring.site import check_site
+        from ventil.publish.changelogs import check_site
 
         check_site(output)
 

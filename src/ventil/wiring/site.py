@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ventil.adapters.sql import SqlStore
-from ventil.changelog.document import Document, PackageId, decode, encode
+from ventil.changelog.document import Document, PackageId, decode
 from ventil.changelog.recipe import package_in
+from ventil.changelog.render.pages import Site
+from ventil.changelog.rendering import payload, rendered
 from ventil.core.fold import NOT_FETCHED, Counts, Published, count
 from ventil.core.model import Kept, Sample, Status
-from ventil.errors import OutputError
+from ventil.errors import WorkbenchError
 from ventil.ports import Run, Workbench
+from ventil.publish.changelogs import (
+    is_current,
+    publish_index,
+    publish_package,
+    to_publish,
+)
 from ventil.publish.replacing import replacing
 from ventil.publish.stats import rfc3339
 
 REPORT = "report.json"
+
+_SIDE_BY_SIDE = 8
+"""Packages that are rendered, or wait to be, at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +78,6 @@ def fold(key: str, sample: Sample | None, kept: Kept | None) -> Ready:
     )
 
 
-def check_site(output: Path) -> None:
-    """Raise OutputError when the site could not be written to the folder *output*."""
-    if output.exists() and not output.is_dir():
-        raise OutputError(
-            f"{output} is not a folder", hint="the site is a folder: choose another with -o"
-        )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        probe = output / ".ventil-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to the folder {output}: {error.strerror or error}",
-            hint="change its permissions, or choose another with -o",
-        ) from error
-
-
 async def publish_site(
     run: Run,
     store: SqlStore,
@@ -93,27 +87,47 @@ async def publish_site(
     now_s: float,
     suspended: str | None,
 ) -> Counts:
-    """Write what has changed since the last time, and the report; the counts."""
-    output = Path(run.output)
-    records = []
-    for one in ready(run, store):
-        records.append(one.record)
-        _write_document(output, one.document)
-    counts = count(records, settled_before=run.settled_before)
-    report = _report(run, counts, records, tallies, now_s, suspended)
+    """Write what has changed since the last time, the index, and the report; the counts.
+
+    What cannot be rendered within the limits keeps its former pages, and is counted as
+    failed.
+    """
+    output, site = Path(run.output), Site()
+    records: dict[str, Published] = {}
+    todo = ready(run, store)
+
+    async def work() -> None:
+        for one in todo:
+            records[one.record.key] = one.record
+            records[one.record.key] = await _publish(output, one, site, workbench)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_SIDE_BY_SIDE):
+            group.create_task(work())
+    publish_index(output, site)
+    counts = count(records.values(), settled_before=run.settled_before)
+    report = _report(run, counts, list(records.values()), tallies, now_s, suspended)
     with replacing(output / REPORT) as file:
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     return counts
 
 
-def _write_document(output: Path, document: Document) -> None:
-    place = output / "json" / document.package.ecosystem / f"{document.package.name}.json"
-    data = encode(document)
-    if place.exists() and place.read_bytes() == data:
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(place) as file:
-        file.write(data.decode())
+async def _publish(
+    output: Path, one: Ready, site: Site, workbench: Workbench | None
+) -> Published:
+    """Write one package's folder; what is said of it then."""
+    document = to_publish(output, one.document)
+    if is_current(output, document, site):
+        return one.record
+    files = None
+    if workbench is not None:
+        try:
+            made = await workbench.run("changelog.render", payload(document, site))
+        except WorkbenchError as error:
+            return replace(one.record, status=Status.FAILED, detail=error.message)
+        files = rendered(made)
+    publish_package(output, document, site, files)
+    return one.record
 
 
 def _report(
