@@ -12,6 +12,7 @@ Content-Security-Policy is a second wall, not the first.
 from __future__ import annotations
 
 import re
+from html import escape
 
 import nh3
 
@@ -44,6 +45,7 @@ _SCHEMES = {"http", "https", "mailto"}
 _NUMBERS = re.compile(r"[0-9]{1,4}")
 _NUMERIC = {"value", "start", "colspan", "rowspan"}
 _MOST_SPAN = 100
+_READINGS = 6
 
 REL = "nofollow noopener noreferrer ugc"
 """What every link to elsewhere carries: no rights, no referrer, no recommendation."""
@@ -89,5 +91,15 @@ def tidy(html: str) -> str:
 
 
 def sanitised(html: str) -> str:
-    """Safe HTML: what may stand in a page. `sanitised(sanitised(x)) == sanitised(x)`."""
-    return _FINAL.clean(html)
+    """Safe HTML: what may stand in a page. `sanitised(sanitised(x)) == sanitised(x)`.
+
+    Misnested tags (a link in a table in a link) are read differently the second time, by
+    browsers too, which is what mutation attacks live on: the result is read again until
+    it stands still, and is shown as text if it never does.
+    """
+    for _ in range(_READINGS):
+        again = _FINAL.clean(html)
+        if again == html:
+            return html
+        html = again
+    return f"<pre><code>{escape(html, quote=False)}</code></pre>"
