@@ -1,0 +1,200 @@
+"""`ventil changelog run` against simulated registries and code hosts, end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commandline import Cli, Ended
+from hosts_thread import TOKEN, HostsThread, world_of
+
+from ventil.adapters.workbench import Limits, Workbench
+from ventil.changelog.document import Document
+from ventil.publish.changelogs import documents
+
+RUN = ("changelog", "run", "packages.txt", "-o", "site")
+PACKAGES = 60
+PROVIDERS = 8
+IN_FLIGHT = 2
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[HostsThread]:
+    """Sixty packages, with all the traps there are."""
+    thread = HostsThread(world_of(PACKAGES))
+    yield thread
+    thread.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(hosts: HostsThread, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a run that nobody disturbs asks and publishes."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    hosts.furnish(folder)
+    before = hosts.asked()
+    ended = command(folder)
+    assert ended.code == 0, ended.said
+    return {"asked": hosts.asked() - before, "site": published(folder), "folder": folder}
+
+
+def command(folder: Path, *words: str, crash_at: str = "", token: bool = True) -> Ended:
+    """Give the command in a process of its own."""
+    source = Path(__file__).parent.parent.parent / "src"
+    environ = {name: text for name, text in os.environ.items() if "VENTIL_" not in name}
+    environ |= {"PYTHONPATH": str(source), "NO_COLOR": "1"}
+    environ |= {"SIM_TOKEN": TOKEN} if token else {}
+    environ |= {"VENTIL_CRASH_AT": crash_at} if crash_at else {}
+    done = subprocess.run(
+        [sys.executable, "-m", "ventil.cli.main", *(words or RUN)],
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    assert "Traceback" not in ended.said
+    return ended
+
+
+def published(folder: Path) -> dict[str, Document]:
+    """The documents of the site, without the times of their fetching."""
+    return {document.package.purl: document for document in documents(folder / "site")}
+
+
+def report(folder: Path) -> dict[str, Any]:
+    """The report beside the site."""
+    found: dict[str, Any] = json.loads((folder / "site" / "report.json").read_text())
+    return found
+
+
+def said(site: dict[str, Document]) -> dict[str, Any]:
+    """What the documents say, whenever they were fetched."""
+    return {
+        purl: (document.status, len(document.releases), document.place and document.place.url)
+        for purl, document in site.items()
+    }
+
+
+@pytest.mark.slow
+def test_every_package_has_its_document_and_its_page(
+    hosts: HostsThread, undisturbed: dict[str, Any]
+) -> None:
+    """JSON and HTML for all; what the world has is found; the report adds up."""
+    site, folder = undisturbed["site"], undisturbed["folder"]
+    assert set(site) == set(hosts.purls)
+    for purl, package in ((p.purl, p) for p in hosts.world.packages.values()):
+        page = folder / "site" / package.ecosystem / package.name.lower() / "index.html"
+        assert page.exists(), page
+        if site[purl].status == "found":
+            assert package.has_changelog, purl
+    found = sum(document.status == "found" for document in site.values())
+    there = sum(package.has_changelog for package in hosts.world.packages.values())
+    assert found >= 0.95 * there
+    counts = report(folder)["counts"]
+    assert counts["records"] == PACKAGES == counts["ok"] + counts["unknown"]
+    assert counts["ok"] == found
+    requests = sum(books["sent"] for books in report(folder)["requests"].values())
+    assert requests == undisturbed["asked"].total()
+    assert requests <= 3.5 * PACKAGES
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_asks_for_nothing_twice(
+    hosts: HostsThread, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """The same site as undisturbed; asked anew was only what was in flight at a kill."""
+    hosts.furnish(tmp_path)
+    before = hosts.asked()
+    kills = ("steps.after:4", "send.before:40", "ledger.after:9", "artefact.written:30")
+    for point in kills:
+        assert command(tmp_path, crash_at=point).code == -9, point
+    ended = command(tmp_path)
+    assert ended.code == 0, ended.said
+    assert said(published(tmp_path)) == said(undisturbed["site"])
+    asked = hosts.asked() - before
+    assert set(asked) == set(undisturbed["asked"])
+    again = asked - undisturbed["asked"]
+    assert again.total() <= len(kills) * PROVIDERS * IN_FLIGHT, again
+
+
+@pytest.mark.slow
+def test_a_second_run_is_nearly_free(hosts: HostsThread, undisturbed: dict[str, Any]) -> None:
+    """In the same week it asks nobody; a look at all again costs a request or so each."""
+    folder = undisturbed["folder"]
+    before = hosts.asked()
+    ended = command(folder)
+    assert ended.code == 0, ended.said
+    assert (hosts.asked() - before).total() == 0
+    assert report(folder)["counts"]["settled_before"] == PACKAGES
+
+    pages = {path: path.stat().st_mtime_ns for path in (folder / "site").rglob("*.html")}
+    ended = command(folder, *RUN, "--refresh")
+    assert ended.code == 0, ended.said
+    asked = (hosts.asked() - before).total()
+    assert asked <= 0.6 * undisturbed["asked"].total(), asked
+    assert said(published(folder)) == said(undisturbed["site"])
+    assert {path: path.stat().st_mtime_ns for path in pages} == pages
+
+
+@pytest.mark.slow
+def test_a_host_that_says_later_holds_up_nobody_else(
+    hosts: HostsThread, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Without a token GitHub answers 60 requests an hour: exit 75, and all others are done.
+
+    The same command asks nobody a second time, and GitHub not before its time.
+    """
+    hosts.furnish(tmp_path, token=False)
+    words = (*RUN, "--max-wait", "2s")
+    ended = command(tmp_path, *words, token=False)
+    assert ended.code == 75, ended.said
+    assert "github" in ended.err
+    told = report(tmp_path)
+    assert "github" in told["suspended"]
+    waiting = {entry["key"] for entry in told["records"] if entry["status"] == "failed"}
+    needs = {
+        p.purl for p in hosts.world.packages.values() if p.repo and "github" in p.repo.host
+    }
+    assert waiting <= needs
+    assert told["counts"]["ok"] + told["counts"]["unknown"] >= PACKAGES - len(needs)
+    before = hosts.asked()
+    assert command(tmp_path, *words, token=False).code == 75
+    assert (hosts.asked() - before).total() <= 1
+
+
+def test_a_text_that_breaks_a_limit_costs_its_package_alone(
+    cli: Cli, hosts: HostsThread
+) -> None:
+    """It is failed in the ledger, with the limit it broke; replay asks for it again."""
+    found = [p for p in hosts.world.packages.values() if p.where == "file"]
+    *others, largest = sorted(found, key=lambda package: len(package.text()))
+    hosts.furnish(cli.folder)
+    cli.set("SIM_TOKEN", TOKEN)
+    cli.names(*(package.purl for package in (*others[:6], largest)), file="packages.txt")
+    bound = len(others[5].text()) + 1000
+
+    class Strict(Workbench):
+        async def run(
+            self, task: str, payload: bytes, /, *, limits: Limits | None = None
+        ) -> bytes:
+            large = task == "changelog.read" and len(payload) > bound
+            return await super().run(task, payload, limits=Limits(output=10) if large else None)
+
+    workbench = "ventil.wiring.changelogs.Changelogs.workbench"
+    cli.patch.setattr(workbench, lambda self: Strict(processes=1))
+    for name in [name for name in os.environ if name.startswith("VENTIL_PROVIDERS__")]:
+        cli.patch.delenv(name)
+    ended = cli(*RUN, "--tolerate", "50%")
+    assert ended.code == 0, ended.said
+    listed = cli("failures", "list", "last", "--json").json
+    assert [failure["key"] for failure in listed] == [largest.purl]
+    assert "changelog.read" in listed[0]["detail"]
+    assert report(cli.folder)["counts"]["ok"] == 6
