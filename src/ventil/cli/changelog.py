@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from ventil.cli.changelog_show import show
 from ventil.cli.console import print_json, print_table, put
 from ventil.cli.progress import reporter_for
 from ventil.cli.runs import open_workshop
@@ -39,9 +40,10 @@ Ecosystem = Annotated[
 
 def add_to(app: App) -> None:
     """Add the commands to the app."""
-    group = App(name="changelog", help="Changelogs: run, find, parse.")
+    group = App(name="changelog", help="Changelogs: run, find, show, parse.")
     group.command(run)
     group.command(find)
+    group.command(show)
     group.command(parse)
     app.command(group)
 
