@@ -39,9 +39,9 @@ MOST_CANDIDATES = 2
 class Looked:
     """What is known of a repository after a look into it.
 
-    `now` is the repository by the name that it has now. `whole`: all its files were seen,
-    and none was a changelog. `latest` are its newest releases where the look told them,
-    None where it did not. `blobs` are files whose texts came along, by path.
+    `now` is the repository by the name that it has now. `whole`: all files that could be a
+    changelog were seen, and none was one. `latest` are its newest releases where the look
+    told them, None where it did not. `blobs` are files whose texts came along, by path.
     """
 
     now: Repository
@@ -275,6 +275,8 @@ class RepositorySearch:
                     inner = yield from self._folder(repository, folder)
                     paths += inner.files if inner is not None else ()
                     break
+        # The root and its documentation: npm packs nothing from further down as its own.
+        looked.whole = root.whole
         return paths
 
     def _folder(self, repository: Repository, folder: str) -> Asking[forges.Listing | None]:
@@ -299,7 +301,9 @@ class RepositorySearch:
             if listing.more is None or self._choose(files, repository):
                 return forges.Listing(tuple(files), frozenset(folders))
             page = listing.more
-        return forges.Listing(tuple(files), frozenset(folders)) if files else None
+        if not files:
+            return None
+        return forges.Listing(tuple(files), frozenset(folders), whole=False)
 
     def _is_inside(self, path: str, repository: Repository) -> bool:
         """Whether *path* may be a changelog and lies in the package's own folder."""

@@ -16,7 +16,7 @@ from ventil.changelog.finder import graphql
 from ventil.changelog.finder.model import Ask, Finding, Manners, Package, Remembered
 from ventil.changelog.finder.search import find
 from ventil.changelog.finder.trail import Asking
-from ventil.core.exchange import Fault, FaultKind, Reply, Response
+from ventil.core.exchange import Reply, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,6 @@ class _One:
     number: int
     search: Asking[Finding]
     ask: Ask | None = None
-    left_out: int = 0  # how often a partial answer did without it
 
 
 class Together:
@@ -118,17 +117,16 @@ class Together:
         _, ones = self._out.pop(id(ask))
         self._waiting -= len(ones)
         parts = graphql.split([one.ask for one in ones if one.ask is not None], reply)
-        if parts is None:
+        if parts is None or not any(parts):
             middle = (len(ones) + 1) // 2
             self._halves += [ones[:middle], ones[middle:]]
             return
+        left_out = [one for one, part in zip(ones, parts, strict=True) if part is None]
+        if left_out:
+            self._halves.append(left_out)  # fewer than before, so that this ends
         for one, part in zip(ones, parts, strict=True):
             if part is None:
-                one.left_out += 1
-                if one.left_out <= _MOST_LEFT_OUT:
-                    self._batchable.append(one)
-                    continue
-                part = Fault(FaultKind.BROKEN, "left out of partial answers")
+                continue
             key = _key(one.ask)
             sharers = None if key is None else self._shared.pop(key, None)
             if key is not None and self._is_worth_keeping(part):
@@ -199,7 +197,6 @@ class Together:
             return
 
 
-_MOST_LEFT_OUT = 4
 _Key = tuple[str, str, str]
 _KEPT_BYTES = 8 * 1024 * 1024
 _ALL_KEPT_BYTES = 64 * 1024 * 1024
