@@ -124,7 +124,7 @@ def test_a_package_without_a_changelog_says_why() -> None:
     files = package_files(NOTHING, SITE)
     assert set(files) == {"index.html", "changelog.json"}
     index = files["index.html"].decode()
-    for piece in ("No changelog was found", "no file and no releases", "none a changelog"):
+    for piece in ("No changelog was found", "No file and no releases.", "none a changelog"):
         assert piece in index
 
 

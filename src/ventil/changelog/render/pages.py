@@ -246,7 +246,7 @@ def site_page(
 
 def notes_page(document: Document, notes: Notes) -> bytes:
     """Merged notes between two versions as one page that stands alone."""
-    setting = setting_of(document)
+    setting = setting_of(document, top=4)
     groups = [
         {
             "kind": group.kind,
