@@ -77,6 +77,14 @@ def test_rejections_that_go_on_below_were_not_ours(share: float) -> None:
     assert rejections.acquitted() is (share > 0)
 
 
+def test_rare_rejections_are_not_worth_a_trial() -> None:
+    """Three in three hundred cost less than going slower to find out why."""
+    rejections = Rejections()
+    for _ in range(300):
+        rejections.sent(50)
+    assert [rejections.rejected(50, 0.0) for _ in range(3)] == [Cause.CHANCE] * 3
+
+
 def test_what_was_sent_before_the_change_is_answered_for() -> None:
     """One reaction to one burst."""
     rejections = Rejections()
@@ -114,6 +122,17 @@ def test_what_was_let_through_above_it_shows_a_quota() -> None:
     for n in range(3):
         later.answered(20, 1.0 + n)
     assert not quota(later, 20.0, 11)
+
+
+def test_at_a_cap_of_two_the_third_in_flight_is_let_through_now_and_then() -> None:
+    """It is under way while another's answer is: that shows no quota; a fourth would."""
+    cap = CapOrQuota()
+    for n in range(3):
+        cap.answered(3, 1.0 + n)
+    assert not quota(cap, 5.0, 3)
+    for n in range(3):
+        cap.answered(4, 1.0 + n)
+    assert quota(cap, 5.0, 3)
 
 
 def test_throttles_that_go_on_when_drained_show_a_quota() -> None:

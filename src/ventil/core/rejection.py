@@ -21,6 +21,8 @@ _RATIO = log(1.25)
 _BELIEF = 8.0  # -ln of the chance
 _DOUBT = 3.5
 _FEWEST = 4.0  # rejections expected below, if load made no difference
+_WORTH = 0.02
+"""No more than this rejected is not worth a trial: that costs more than the rejections."""
 _MOST_CHANCE = 0.4
 """A provider that rejects more than this is too full, whatever the comparison says."""
 
@@ -83,7 +85,8 @@ class Rejections:
             return Cause.OURS
         if expected >= _FEWEST:
             return Cause.CHANCE
-        return Cause.UNCLEAR if bad >= 2.5 and in_flight > 1 else Cause.CHANCE
+        worth_it = bad >= 2.5 and bad > _WORTH * all_ and in_flight > 1
+        return Cause.UNCLEAR if worth_it else Cause.CHANCE
 
     def acquitted(self) -> bool:
         """Whether rejections once taken as our doing go on below as they were."""
