@@ -28,6 +28,9 @@ LONGEST_BODY = 200_000
 _LONGEST_PARSED = {"rst": 100_000, "markdown": 100_000}
 """Characters that a parser is given at once; longer bodies are shown as written."""
 
+_MOST_LINES = 10_000
+"""Lines of a body that a parser is given; a parser's time goes by lines more than by length."""
+
 _MOST_LINKS = 2_000
 _MOST_OPENERS = 2_000
 _CROWDED = re.compile(r"[\[\]*_`~<!|>]")
@@ -85,7 +88,10 @@ def _rendered(source: str, setting: Setting) -> str:
     if not source.strip():
         return ""
     try:
-        if len(source) > _LONGEST_PARSED.get(markup, LONGEST_BODY):
+        if (
+            len(source) > _LONGEST_PARSED.get(markup, LONGEST_BODY)
+            or source.count("\n") > _MOST_LINES
+        ):
             return light.to_html(source, "plain")
         if markup == "markdown":
             if _overcrowded(source):
