@@ -173,6 +173,8 @@ def test_requests_that_a_hang_swallowed_hold_no_slots_afterwards() -> None:
         again += 1
     assert again == governor.condition(now_s + 0.1).limit >= 4
     assert governor.in_flight == again + len(stuck)
+    words = governor.condition(now_s + 0.1).words
+    assert words.startswith(f"{again} in flight of at most {again}, and {len(stuck)} that were")
     ceiling = governor.condition(now_s + 0.1).ceiling
     for permit in stuck:
         governor.settle(permit, 120.0, SILENCE)

@@ -58,7 +58,9 @@ def describe(it: Parts, now_s: float) -> Condition:
     elif gate.checking:
         words = f"one request checks whether it is over: {gate.why}"
     else:
-        words = f"{len(it.open)} in flight of at most {it.limit.whole}"
+        words = f"{it.slots} in flight of at most {it.limit.whole}"
+        if it.lost:
+            words += f", and {it.lost} that were lost in a stall"
         if it.learner.rate is not None:
             words += f", learned quota of {it.learner.rate:.3g}/s"
     half = breaker.is_open and breaker.probes_out > 0
