@@ -128,6 +128,28 @@ def test_a_package_without_a_changelog_says_why() -> None:
         assert piece in index
 
 
+def test_where_it_was_found_stands_below() -> None:
+    """With a link where there is a page to open."""
+    for place, said in [
+        (
+            Place(how="archive", filename="C.md", url="pkg:npm/x#C.md"),
+            "in the published archive",
+        ),
+        (Place(how="description", url="pkg:pypi/x"), "in the package&#39;s description"),
+        (Place(how="file", filename="docs/C.md", url="https://e.org/C.md"), ">docs/C.md</a>"),
+    ]:
+        assert said in package_files(a_document(place=place), SITE)["index.html"].decode()
+
+
+def test_relative_links_start_where_the_file_lies() -> None:
+    """In the folder of the repository that it was found in."""
+    text = "# C\n\n## 1.1\n\n- [x](x.md)\n\n## 1.0\n\n- y\n"
+    url = "https://github.com/acme/pot/blob/HEAD/docs/C.md"
+    place = Place(how="file", filename="docs/C.md", url=url)
+    index = package_files(a_document(text, place=place), SITE)["index.html"].decode()
+    assert 'href="https://github.com/acme/pot/blob/HEAD/docs/x.md"' in index
+
+
 def test_carried_content_says_that_it_is_old() -> None:
     """With the reason of the failure."""
     files = package_files(a_document(status="carried", why="the host answers 500."), SITE)

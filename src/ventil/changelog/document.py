@@ -49,9 +49,9 @@ class PackageId(msgspec.Struct, frozen=True, kw_only=True):
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where the text was found.
 
-    `how` is the step that found it: "link", "archive", "listing", "releases",
-    "description", "file" or what the finder calls it. `url` is what a person can open, None
-    when there is no such page; `filename` the file's path inside the archive or repository,
+    `how` is the step that found it, as the finder calls it (`finder.How`): "link", "file",
+    "archive", "releases", "description". `url` is what a person can open, or a package URL,
+    None when there is neither; `filename` the file's path inside the archive or repository,
     None when it is no file; `ref` the branch, tag or commit that was read; `etag` and
     `last_modified` what the server said, as they stood in its headers.
     """

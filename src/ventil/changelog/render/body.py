@@ -56,11 +56,11 @@ class Setting:
 def setting_of(document: Document, *, prefix: str = "c-", top: int = 3) -> Setting:
     """The setting of a document's bodies."""
     place = document.place
-    in_repository = place is not None and place.how in {"link", "listing", "releases"}
+    here = None if place is None or place.how == "archive" else forge_of(place.url)
     forge = forge_of(
-        document.package.repository or (place.url if in_repository and place else None),
-        ref=place.ref if place else None,
-        filename=place.filename if place and in_repository else None,
+        document.package.repository or (place.url if place and here else None),
+        ref=place.ref if place and here else None,
+        filename=place.filename if place and here else None,
     )
     return Setting(document.markup, document.links, forge, prefix, top)
 

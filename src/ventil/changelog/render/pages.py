@@ -325,7 +325,13 @@ def _place(document: Document) -> Mapping[str, str | None] | None:
     place = document.place
     if place is None:
         return None
-    return {"url": web_address(place.url), "filename": place.filename, "how": place.how}
+    if place.how == "archive":
+        words = f"in the published archive ({place.filename})"
+    elif place.how == "description":
+        words = "in the package's description"
+    else:
+        words = f"by {place.how}" if place.filename is None else f"in {place.filename}"
+    return {"url": web_address(place.url), "filename": place.filename, "words": words}
 
 
 def _quoted(folder: str) -> str:
