@@ -71,7 +71,8 @@ def request(package: Package, headers: Mapping[str, str]) -> Request:
         case "npm":
             target = f"/{quote(name, safe='@')}/{quote(package.version or 'latest')}"
         case "pypi":
-            target = f"/pypi/{pypi_name(name)}/json"
+            exact = f"/{quote(package.version, safe='')}" if package.version else ""
+            target = f"/pypi/{pypi_name(name)}{exact}/json"
         case "gem":
             target = f"/api/v1/gems/{quote(name, safe='')}.json"
         case _:
@@ -215,7 +216,7 @@ def _pypi(told: dict[str, Any]) -> About | None:
 
 
 def _gem(package: Package, told: dict[str, Any]) -> About | None:
-    version = told.get("version")
+    version = package.version or told.get("version")
     if not isinstance(version, str):
         return None
     metadata = told.get("metadata")
@@ -228,7 +229,7 @@ def _gem(package: Package, told: dict[str, Any]) -> About | None:
     }
     place = links.origin_and_target(told.get("gem_uri"))
     target = f"/gems/{quote(package.name, safe='')}-{quote(version, safe='')}.gem"
-    if place is not None and place[1].startswith("/gems/"):
+    if place is not None and place[1].startswith("/gems/") and package.version is None:
         target = place[1]  # a gem for one platform only has it in its file's name
     return About(
         version=version,

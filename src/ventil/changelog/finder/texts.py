@@ -121,27 +121,28 @@ def part_about_changes(description: str) -> bytes | None:
 
 
 _SUCCESSOR = re.compile(
-    r"(?:renamed (?:to|as)|moved to|has become|is now|replaced by|superseded by"
-    r"|(?:please )?(?:use|switch to|migrate to))"
-    r"[ \t:]{1,3}(?:the |package )?[`'\"*<(\[]{0,2}"
+    r"\b(renamed (?:to|as|into)|now (?:called|named|known as|published (?:as|under))|moved to"
+    r"|has become)[ \t:]{1,3}(?:the |npm |package )?([`'\"*<(\[]{0,2})"
     r"(@[\w.-]{1,100}/[\w.-]{1,100}|[\w.-]{2,100})",
     re.IGNORECASE,
+)
+_NO_NAMES = frozenset(
+    ("the", "an", "github", "gitlab", "npm", "pypi", "http", "https", "www", "typescript", "it")
 )
 
 
 def successor(note: str) -> str | None:
-    """The package that a note of deprecation says this one has become; None without one.
+    """The package that a note says this one has become; None without one.
 
-    Only clear words count: a package called "the" or "a" is none.
+    Only words of renaming count: "use x instead" may name another project altogether, and
+    its changelog would not be this package's. After "moved to" and "has become" a name must
+    look like one, by quotes, a scope or a hyphen.
     """
-    for found in _SUCCESSOR.finditer(note[:1000]):
-        name = found[1].rstrip(".,;:")
-        marked = found[0][-len(found[1]) - 1] in "`'\"*<([" or name.startswith("@")
-        if len(name) > 1 and (marked or re.search(r"[-_.]|\d", name) or _ends(note, found)):
-            return name
+    for verb, mark, name in _SUCCESSOR.findall(note[:1000]):
+        name = name.rstrip(".,;:-")
+        sure = mark or name.startswith("@") or "-" in name or "_" in name
+        if name.lower() in _NO_NAMES or len(name) < 2:
+            continue
+        if sure or verb.lower() not in ("moved to", "has become"):
+            return str(name)
     return None
-
-
-def _ends(note: str, found: re.Match[str]) -> bool:
-    rest = note[found.end() :].strip()
-    return not rest or rest[0] in ".,;!" or rest.lower().startswith(("instead", "(http"))

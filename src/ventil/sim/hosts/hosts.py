@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ NAMES = tuple(limits.RULES)
 """The hosts: npm-registry, pypi, pypi-files, rubygems, crates, crates-index, crates-static,
 github, gitlab, codeberg."""
 
+_QUESTION = re.compile(r"\br\d+: repository")
+_ENDS = ' }"'
 _LATE = "Something went wrong while executing your query. This may be the result of a timeout."
 
 
@@ -56,13 +59,22 @@ MOODS = {
 
 @dataclass(slots=True)
 class Books:
-    """What one host counted: requests, and of them by status."""
+    """What one host counted: requests, and of them by status.
+
+    `targets` counts what was asked for: each repository of a GraphQL query by itself, as
+    its own question, whichever others it shared a request with.
+    """
 
     requests: int = 0
     by_status: Counter[int] = field(default_factory=Counter)
     in_flight: int = 0
     most_in_flight: int = 0
     targets: Counter[str] = field(default_factory=Counter)
+
+
+def _questions(target: str, body: bytes) -> list[str]:
+    parts = _QUESTION.split(body.decode("utf-8", "replace"))[1:]
+    return [f"{target} {part.rstrip(_ENDS)}" for part in parts] or [target]
 
 
 class Hosts:
@@ -125,7 +137,7 @@ class Hosts:
         asked = Asked.of(method, target, headers, body)
         books = self.books[host]
         books.requests += 1
-        books.targets[f"{target} {hash(body) if body else ''}".strip()] += 1
+        books.targets.update(_questions(target, body))
         answer = self._respond(host, asked, now_s)
         answer.delay_s = answer.delay_s or self.mood.latency_s * self._rng.uniform(0.5, 1.5)
         books.by_status[answer.status] += 1

@@ -36,9 +36,9 @@ class Registries:
         if len(parts) >= 3 and parts[-2] == "-":
             package = self._npm_package("/".join(parts[:-2]))
             return _archive(package, asked)
-        if len(parts) >= 2 and parts[-1] == "latest":
+        if len(parts) >= 2:
             package = self._npm_package("/".join(parts[:-1]))
-            if package is not None:
+            if package is not None and parts[-1] in ("latest", package.version):
                 return conditional(asked, as_json(self._manifest(package)))
         return as_json({"error": "Not found"}, 404)
 
@@ -73,8 +73,8 @@ class Registries:
         return told
 
     def pypi(self, asked: Asked) -> Answer:
-        """`/pypi/NAME/json`; a name that is not normalised is redirected."""
-        found = re.fullmatch(r"/pypi/([^/]+)/json", asked.path)
+        """`/pypi/NAME[/VERSION]/json`; a name that is not normalised is redirected."""
+        found = re.fullmatch(r"/pypi/([^/]+)(?:/[^/]+)?/json", asked.path)
         if found is None:
             return as_text("404 Not Found", 404)
         if found[1] != _normal(found[1]):
