@@ -69,6 +69,7 @@ def test_a_new_release_writes_what_it_changes(tmp_path: Path) -> None:
     written = {name for name in after if before.get(name) != after[name]}
     assert "npm/pot/releases/1.2.0.html" in changed
     assert written == changed
+    assert "npm/pot/releases/1.0.0.html" not in written
 
 
 def test_pages_of_releases_that_are_no_more_go(tmp_path: Path) -> None:

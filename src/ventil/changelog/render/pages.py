@@ -139,7 +139,8 @@ def package_files(document: Document, site: Site) -> dict[str, bytes]:
     for number, release in enumerate(paged):
         files[f"{RELEASES}/{release.file}"] = _page(
             "release.html",
-            **shared,
+            # Nothing that changes with other releases than the neighbours.
+            **{**shared, "mark": "release", "fetched": None},
             root="../" + root,
             release=release,
             after=paged[number - 1] if number else None,
