@@ -85,6 +85,7 @@ KINDS: dict[str, tuple[Callable[[], str | bytes], int | None]] = {
     "NULs among the words": (lambda: _TRUE.replace(" ", "\0 ") + "\0\n" * (SIZE // 2), None),
     "wide characters": (lambda: _TRUE + "🫖 1.0\n" * (SIZE // 9), None),
     "tables": (lambda: _repeat("|" * 50 + " 1.0 " + "|" * 50 + "\n"), None),
+    "two dots, and indented": (lambda: _repeat("..\n  1.0\n"), 0),
     "directives": (lambda: _repeat(".. changelog::\n"), 0),
     "links without end": (lambda: _repeat("## [1.0](http://a.b/"), None),
 }

@@ -156,3 +156,38 @@ def test_a_date_as_heading_above() -> None:
         ("1.1.0", "2020-02-02"),
         ("1.0.0", "2020-01-01"),
     ]
+
+
+def test_a_commented_template_is_no_release() -> None:
+    """What is indented under two dots is a comment of reStructuredText."""
+    text = (
+        "..\n    9.9 (unreleased)\n    ================\n\n    - what is new\n\n"
+        "1.1 (2020-01-01)\n================\n- a\n\n1.0 (2019-01-01)\n================\n- b\n"
+    )
+    assert [r.version for r in parse(text, "CHANGES.rst")] == ["1.1", "1.0"]
+
+
+def test_a_heading_in_a_literal_block_is_an_example() -> None:
+    """It stands further in than the file's own headings."""
+    text = "1.1\n===\n- write it so::\n\n    1.0.5\n    =====\n\n1.0\n===\n- b\n"
+    assert [r.version for r in parse(text, "CHANGES.rst")] == ["1.1", "1.0"]
+
+
+def test_headings_with_the_name_and_without_are_one_list() -> None:
+    """As after a move of the project, when the older part keeps its style."""
+    text = (
+        "pot 2.1 (2020-01-01)\n====================\n\nBug fixes\n---------\n- a\n\n"
+        "pot 2.0 (2019-01-01)\n====================\n- b\n\n1.9\n---\n- c\n\n1.8\n---\n- d\n"
+    )
+    assert [r.version for r in parse(text, "CHANGES.rst")] == ["2.1", "2.0", "1.9", "1.8"]
+
+
+def test_a_text_about_one_release_begins_with_its_title() -> None:
+    """Not with a later heading that names the version once more."""
+    text = (
+        f"{'=' * 28}\n What's new in Pot 5.7 (Lid)\n{'=' * 28}\n\n"
+        "Preface\n=======\n- warm\n\nWhat's new in Pot 5.7\n=====================\n- hot\n"
+    )
+    (release,) = parse(text, "docs/whatsnew-5.7.rst")
+    assert (release.version, release.span[0]) == ("5.7", 0)
+    assert "warm" in release.body

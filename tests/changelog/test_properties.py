@@ -117,6 +117,7 @@ GROWING = {
     ),
     "many families": lambda n: "".join(f"{' ' * (i % 97)}* 1.{i}\n\n" for i in range(n)),
     "fences": lambda n: "```\n1.0\n```\n" * n,
+    "indented comments": lambda n: "..\n  1.0\n\n" * n + "  1.0\n" * n,
     "comments": lambda n: "<!-- 1.0 -->\n" * n,
     "other headings": lambda n: "## 1.1\n" + "## other\n\n" * n + "## 1.0\n",
 }

@@ -8,6 +8,7 @@ from bisect import bisect_right
 from itertools import accumulate
 
 _FENCE = re.compile(r"^[ \t]{0,12}(?:[-*+] {1,3})?(`{3,}|~{3,})[ \t]*([^\n`]{0,80})", re.M)
+_DOTS = re.compile(r"^\.\.[ \t]*\r?$", re.M)
 _LONGEST_MATTER = 40  # lines of settings at the head of a page
 _LONGEST_FENCE = 600  # lines; a longer one is a fence that somebody forgot to close
 
@@ -18,7 +19,7 @@ class Page:
     `lines[i]` has no line end; `starts[i]` is its offset in `text`, with one more entry
     for the end. Lines end with LF or CRLF, or with CR where there is no LF at all; other
     characters that Unicode counts as line ends are left alone. `hidden[i]` is 1
-    for lines inside fenced code and HTML comments.
+    for lines inside fenced code, and comments of HTML and reStructuredText.
     """
 
     __slots__ = ("hidden", "lines", "starts", "text")
@@ -38,6 +39,8 @@ class Page:
             self._hide_fences()
         if "<!--" in text:
             self._hide_comments()
+        if "..\n" in text or "..\r" in text:
+            self._hide_indented_comments()
 
     def line_at(self, offset: int) -> int:
         """The number of the line that holds `offset`."""
@@ -91,6 +94,22 @@ class Page:
         if not self.blank(number - 1):
             return False
         return not (number + 2 < len(self.lines) and self.lines[number + 2].startswith("~~~"))
+
+    def _hide_indented_comments(self) -> None:
+        """What is indented under a line of two dots: a comment of reStructuredText."""
+        last = -1
+        for match in _DOTS.finditer(self.text):
+            first = self.line_at(match.start()) + 1
+            if first <= last or self.blank(first):
+                continue
+            last = first - 1
+            for number in range(first, len(self.lines)):
+                line = self.lines[number]
+                if line.strip():
+                    if line[0] not in " \t":
+                        break
+                    last = number
+            self._hide(first, last)
 
     def _hide_comments(self) -> None:
         start = self.text.find("<!--")

@@ -202,12 +202,16 @@ def shape_of(page: Page, number: int) -> Shape | None:
         elif atx := _ATX.match(text):
             text = atx[2]
         first = number - 1 if boxed else number
-        key = ("underlined", sign, "boxed" if boxed else "")
+        # Under a line that is indented itself it is rather an example of a heading.
+        deep = "deep" if columns(page.lines[number + 1]) > 3 else ""
+        key = ("underlined", sign, "boxed" if boxed else "", deep)
         return Shape(key, indent, text.rstrip(), first, number + 2)
     if not indent and (lines := _lines_over_rule(page, number)):
         sign = rule(page.lines[number + lines])
         # What stands below the first line stays in the body: it holds the date.
-        return Shape(("underlined", sign, ""), indent, stripped.rstrip(), number, number + 1)
+        return Shape(
+            ("underlined", sign, "", ""), indent, stripped.rstrip(), number, number + 1
+        )
     return _marked(line, stripped, indent, number)
 
 

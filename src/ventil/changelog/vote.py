@@ -142,6 +142,8 @@ def _join(accepted: list[Candidate], family: Family, main: Family, page: Page) -
         c.number > last and c.words >= TITLED and not c.speaking and c.name in names
         for c in family.members
     )
+    if family.strong and family.members[0].shape.indent > main.members[0].shape.indent + 3:
+        return  # examples of headings, in a literal block
     for candidate in family.members:
         identity = ("" if lax else candidate.name, candidate.order)
         if candidate.speaking or identity in known:
