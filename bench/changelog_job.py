@@ -52,7 +52,7 @@ class Hosts:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def asked(self) -> Counter[tuple[str, str]]:
-        """How often each host was asked for each target."""
+        """How often each host was asked each question."""
 
         async def count() -> Counter[tuple[str, str]]:
             books = self._sim.hosts.books
@@ -66,6 +66,15 @@ class Hosts:
 
         found: Counter[tuple[str, str]] = self._wait(count())
         return found
+
+    @property
+    def requests(self) -> int:
+        """How many requests all hosts got."""
+
+        async def count() -> int:
+            return sum(self._sim.hosts.requests.values())
+
+        return int(self._wait(count()))
 
     def furnish(self, folder: Path, purls: list[str]) -> None:
         """Settings that point here, and the catalogue."""
@@ -93,10 +102,11 @@ class Job:
     folder: Path
     words: tuple[str, ...] = ("changelog", "run", "packages.txt", "-o", "site", "--quiet")
     took_s: list[float] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
 
     def give(self, *more: str, crash_at: str = "") -> tuple[int, Counter[tuple[str, str]]]:
         """Give the command; its exit code, and what the hosts were asked meanwhile."""
-        before = self.hosts.asked()
+        before, requests = self.hosts.asked(), self.hosts.requests
         environ = {k: v for k, v in os.environ.items() if not k.startswith("VENTIL_")}
         environ |= {"PYTHONPATH": str(ROOT / "src"), "SIM_TOKEN": TOKEN}
         if crash_at:
@@ -109,6 +119,7 @@ class Job:
             check=False,
         )
         self.took_s.append(time.monotonic() - began_s)
+        self.requests.append(self.hosts.requests - requests)
         return ended.returncode, self.hosts.asked() - before
 
     def report(self) -> dict[str, Any]:
@@ -140,7 +151,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 raise RuntimeError(f"the undisturbed run ended with {code}")
             found = plain.report()["counts"]
             there = sum(package.has_changelog for package in packages)
-            rows.append(["a first run", undisturbed.total(), digits(plain.took_s[-1], 3)])
+            rows.append(["a first run", plain.requests[-1], digits(plain.took_s[-1], 3)])
 
             kills, together = 0, Counter[tuple[str, str]]()
             for point in QUICK_POINTS if quick else POINTS:
@@ -153,21 +164,25 @@ def measure(quick: bool) -> dict[str, Any]:
             together += asked
             again = (together - undisturbed).total()
             missing = len(undisturbed.keys() - together.keys())
-            rows.append([f"the same, killed {kills} times", together.total(), ""])
+            rows.append([f"the same, killed {kills} times", sum(killed.requests), ""])
             if code or killed.report()["counts"]["ok"] != found["ok"]:
-                raise RuntimeError(f"the killed run ended with {code}: {killed.report()}")
+                raise RuntimeError(
+                    f"the killed run ended with {code}: {killed.report()['counts']}"
+                )
 
-            _, second = plain.give()
-            rows.append(["the same command again", second.total(), digits(plain.took_s[-1], 3)])
+            plain.give()
+            rows.append(
+                ["the same command again", plain.requests[-1], digits(plain.took_s[-1], 3)]
+            )
             before = plain.pages()
-            _, refreshed = plain.give("--refresh")
+            plain.give("--refresh")
             after = plain.pages()
             rewritten = sum(after[p] != before.get(p) for p in after if p != "report.json")
-            rows.append(["all looked at anew", refreshed.total(), digits(plain.took_s[-1], 3)])
+            rows.append(["all looked at anew", plain.requests[-1], digits(plain.took_s[-1], 3)])
             changed = world.release(0.1, seed=12)
-            _, released = plain.give("--refresh")
+            plain.give("--refresh")
             words = f"anew, {len(changed)} of them changed"
-            rows.append([words, released.total(), digits(plain.took_s[-1], 3)])
+            rows.append([words, plain.requests[-1], digits(plain.took_s[-1], 3)])
             requests = plain.report()["requests"]
     finally:
         hosts.close()
@@ -185,10 +200,14 @@ def measure(quick: bool) -> dict[str, Any]:
         "requests_of_the_last_look": requests,
         "goals": [
             goal("share of changelogs found", digits(found["ok"] / there), 0.95, least=True),
-            goal("requests per package, first run", digits(undisturbed.total() / size), 3.0),
-            goal("asked again per kill", again / max(1, kills), 8.0 * IN_FLIGHT),
-            goal("requests of the same command again", second.total(), 0),
-            goal("requests per package, looked at anew", digits(refreshed.total() / size), 1.5),
+            goal("requests per package, first run", digits(plain.requests[0] / size), 3.0),
+            goal(
+                "questions asked again per kill",
+                digits(again / max(1, kills)),
+                7.0 * IN_FLIGHT + 50,
+            ),
+            goal("requests of the same command again", plain.requests[1], 0),
+            goal("requests per package, looked at anew", digits(plain.requests[2] / size), 1.5),
             goal("pages written anew where nothing changed", rewritten, 0),
         ],
     }

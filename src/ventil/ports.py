@@ -7,7 +7,7 @@ local (a SQLite file), and a call is at most some milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -59,6 +59,29 @@ class Workbench(Protocol):
 
     async def run(self, task: str, payload: bytes, /) -> bytes:
         """What the task gave. Raises WorkbenchError when it broke a limit, or broke."""
+        ...
+
+
+class Combiner(Protocol):
+    """How questions to one provider share a request; `Request.part` is a question."""
+
+    def kind(self, part: Any, /) -> Hashable:
+        """Parts of one kind may share a request."""
+        ...
+
+    def most(self, part: Any, /) -> int:
+        """How many of its kind may."""
+        ...
+
+    def combine(self, parts: Sequence[Any], /) -> Request:
+        """One request for all of *parts*."""
+        ...
+
+    def split(self, parts: Sequence[Any], reply: Reply, /) -> list[Reply | None] | None:
+        """The reply to each, as if it had been sent alone; None for one left out.
+
+        None instead of the list: it was too much for one request.
+        """
         ...
 
 

@@ -36,7 +36,7 @@ class HostsThread:
         return [package.purl for package in self.world.packages.values()]
 
     def asked(self) -> Counter[tuple[str, str]]:
-        """How often each host was asked for each target, so far."""
+        """How often each host was asked each question, so far; see `Books.targets`."""
 
         async def count() -> Counter[tuple[str, str]]:
             return Counter(
@@ -48,6 +48,15 @@ class HostsThread:
             )
 
         found: Counter[tuple[str, str]] = self._wait(count())
+        return found
+
+    def requests(self) -> int:
+        """How many requests all hosts got, so far."""
+
+        async def count() -> int:
+            return sum(self._sim.hosts.requests.values())
+
+        found: int = self._wait(count())
         return found
 
     def settings(self, *, max_in_flight: int = 2, token: bool = True) -> str:

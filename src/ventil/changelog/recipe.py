@@ -156,7 +156,8 @@ def _objection(ask: Ask, base_urls: Mapping[str, str]) -> str | None:
 
 
 def _sent(ask: Ask) -> Generator[Request, Answered, Reply]:
-    reply = yield replace(ask.request, provider=ask.provider, origin=ask.origin)
+    part = ask if ask.query is not None else None
+    reply = yield replace(ask.request, provider=ask.provider, origin=ask.origin, part=part)
     if not isinstance(reply, Response | Fault):
         raise TypeError(f"a request is answered by a reply, not by {reply!r:.60}")
     return reply

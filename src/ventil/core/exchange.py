@@ -29,7 +29,8 @@ class Request:
 
     `provider` names the provider whose gate it passes; "" is the first of the job's.
     `origin` (`https://host`) takes the place of the provider's base URL; no credential
-    goes there. None: the base URL.
+    goes there. None: the base URL. `part` is what of it may share a request with others
+    of the same provider, known to the provider's `Combiner` alone; None: sent as it is.
     """
 
     target: str
@@ -41,6 +42,7 @@ class Request:
     idempotent: bool = True
     provider: str = ""
     origin: str | None = None
+    part: Any = None
 
 
 @dataclass(frozen=True, slots=True)

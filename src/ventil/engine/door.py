@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 from ventil.core.exchange import Outcome, Reply, Request, Response, Verdict
 from ventil.core.governor import Permit
 from ventil.crashpoint import crashpoint
+from ventil.engine.carrier import Carrier
 from ventil.engine.gate import Gate
-from ventil.ports import Api, Clock, Transport
+from ventil.ports import Api, Clock, Combiner, Transport
 
 MOST_THROTTLES = 5
 MOST_PROBES = 4
@@ -45,7 +46,14 @@ class Door:
     """One provider of one run."""
 
     def __init__(
-        self, api: Api, transport: Transport, gate: Gate, clock: Clock, *, tries: int
+        self,
+        api: Api,
+        transport: Transport,
+        gate: Gate,
+        clock: Clock,
+        *,
+        tries: int,
+        combiner: Combiner | None = None,
     ) -> None:
         self.api = api
         self.transport = transport
@@ -54,6 +62,13 @@ class Door:
         self._tries = max(1, tries)
         self.requests = Requests()
         self.blame = gate.blame
+        self._carrier = None if combiner is None else Carrier(combiner, self._carried)
+
+    async def close(self) -> None:
+        """Carry and send nothing more."""
+        if self._carrier is not None:
+            self._carrier.close()
+        await self.transport.close()
 
     def hopeless(self, chunk: int) -> bool:
         """Whether the rest of *chunk*, which has failed before, need not be asked again."""
@@ -61,19 +76,46 @@ class Door:
 
     async def exchange(
         self, request: Request, record: str, chunk: int, stuck: Callable[[], None]
+    ) -> tuple[Reply, Held | None]:
+        """Send until there is an answer to hand on; its permit is still to be settled.
+
+        None for a permit that was shared with others: it is settled.
+        """
+        if request.part is not None and self._carrier is not None:
+            return await self._carrier.exchange(request.part, record, chunk), None
+        return await self._exchange(request, record, chunk, stuck)
+
+    async def _carried(
+        self, make: Callable[[], tuple[Request, bool]], record: str, chunk: int
+    ) -> Reply:
+        """Send what is made once there is a permit."""
+        reply, held = await self._exchange(None, record, chunk, lambda: None, make)
+        self.gate.settle(*held)
+        return reply
+
+    async def _exchange(
+        self,
+        request: Request | None,
+        record: str,
+        chunk: int,
+        stuck: Callable[[], None],
+        make: Callable[[], tuple[Request, bool]] | None = None,
     ) -> tuple[Reply, Held]:
-        """Send until there is an answer to hand on; its permit is still to be settled."""
+        shared = False
         throttles = overloads = probes = 0
         while True:
             permit = await self.gate.acquire(
-                weight=request.weight,
+                weight=1 if request is None else request.weight,
                 retry=throttles + overloads + probes > 0,
                 record=record,
                 chunk=chunk,
             )
-            self.requests.sent += 1
-            crashpoint("send.before")
             try:
+                if make is not None:
+                    request, shared = make()
+                assert request is not None  # noqa: S101 - one of the two is given
+                self.requests.sent += 1
+                crashpoint("send.before")
                 reply = await self.transport.send(request)
             except BaseException:
                 self.gate.settle(permit, Outcome(Verdict.IGNORED), self._clock.now_s())
@@ -108,7 +150,7 @@ class Door:
                     last = probes >= MOST_PROBES or self.hopeless(chunk)
                 else:
                     overloads += 1
-                    last = overloads >= self._tries
+                    last = shared or overloads >= self._tries  # halves are better
             if last or not request.idempotent:
                 return reply, (permit, outcome, now_s)
             self.gate.settle(permit, outcome, now_s)

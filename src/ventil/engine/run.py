@@ -29,6 +29,7 @@ from ventil.errors import Cancelled, Suspended, VentilError
 from ventil.ports import (
     Api,
     Clock,
+    Combiner,
     Durable,
     Recipe,
     Reporter,
@@ -84,6 +85,7 @@ class Party:
     key: str
     governor: Governor
     transport: Transport
+    combiner: Combiner | None = None
 
 
 class Runner:
@@ -165,7 +167,14 @@ class Runner:
             patience=limits.patience,
             stop=stop,
         )
-        return Door(party.api, party.transport, gate, outside.clock, tries=limits.tries)
+        return Door(
+            party.api,
+            party.transport,
+            gate,
+            outside.clock,
+            tries=limits.tries,
+            combiner=party.combiner,
+        )
 
     def _enough(self) -> Callable[[], int]:
         """How many answers are worth a commit: half of what is in flight."""
@@ -182,6 +191,11 @@ class Runner:
         """End the run early with *error*; the first one counts."""
         if not self._stopped.done():
             self._stopped.set_exception(error)
+
+    def wake(self) -> None:
+        """A lease came: those who wait may look again."""
+        for gate in self._gates:
+            gate.check()
 
     async def execute(self) -> None:
         """Return when every chunk is finished; raise what `stop` was told otherwise.
@@ -273,7 +287,7 @@ class Runner:
         if queueing is not None:
             await asyncio.gather(queueing, return_exceptions=True)
         for door in self._doors.values():
-            await door.transport.close()
+            await door.close()
             door.gate.save()
         self._outside.store.update_run(self._run.id, tallies=self.tallies())
 

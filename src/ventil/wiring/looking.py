@@ -93,7 +93,7 @@ async def _looked(
             nowhere.close()
             for door in doors.values():
                 door.gate.close()
-                await door.transport.close()
+                await door.close()
                 door.gate.save()
     if sample.kept is not None and sample.kept.body is not None:
         return decode(sample.kept.body)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ventil import providers
 from ventil.adapters.sql import SqlStore
+from ventil.changelog.together import Questions
 from ventil.engine.run import Party
 from ventil.ports import Reporter
 from ventil.wiring.workshop import Workshop, user_agent
@@ -36,7 +37,9 @@ def parties_of(
             connections=settings.max_in_flight,
             authorization=f"Bearer {credential.read(os.environ)}" if credential else None,
         )
-        parties.append(Party(api, workshop.provider_key(name), governor, transport))
+        combiner = Questions() if name == "github" and credential else None
+        key = workshop.provider_key(name)
+        parties.append(Party(api, key, governor, transport, combiner))
     if silent:
         title = providers.asked(silent[0]).profile.title if len(silent) == 1 else "they"
         reporter.note(
