@@ -7,7 +7,7 @@ import pytest
 from ventil.core.announced import Announced
 from ventil.core.exchange import Outcome, RateHint, Verdict
 from ventil.core.governor import Governor, Permit, Policy, Reason
-from ventil.core.learner import QuotaLearner
+from ventil.core.learner import LearnerState, QuotaLearner
 
 LIVE = Outcome(Verdict.LIVE)
 
@@ -214,3 +214,27 @@ def test_a_lie_in_a_header_field_costs_a_wait_and_no_more() -> None:
             assert answer.until_s - now_s <= 86_401.0
             now_s = answer.until_s
     assert sent >= 49
+
+
+def raised(rate: float, seconds: float) -> QuotaLearner:
+    """A learner that has known `rate` for a while, in full use for `seconds`, unthrottled."""
+    learner = QuotaLearner()
+    state = LearnerState(rate=rate, confident=True, last_throttle_s=0.0)
+    learner.restore(state, shift_s=0.0, now_s=1000.0)
+    for tenth in range(int(seconds * 10)):
+        now_s = 1000.0 + tenth / 10
+        learner.take(now_s, 1)
+        learner.look(now_s, learner.rate or 0.0)
+    return learner
+
+
+def test_a_quota_that_another_client_gave_up_is_taken_soon() -> None:
+    """Plainly above what was measured, the rate is raised by a quarter at a time."""
+    assert (raised(25.0, 16.0).rate or 0.0) < 1.1 * 25.0
+    assert (raised(25.0, 40.0).rate or 0.0) > 50.0
+
+
+def test_a_slow_quota_is_looked_above_in_longer_steps() -> None:
+    """A step lasts as long as fifty requests do, four to six seconds."""
+    fast, slow = raised(25.0, 20.0), raised(2.0, 20.0)
+    assert (slow.rate or 0.0) / 2.0 < (fast.rate or 0.0) / 25.0

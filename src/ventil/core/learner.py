@@ -8,8 +8,11 @@ drain it is not: a fixed window would look up to twice as fast.) The rate is use
 spaced out, so that the next throttle need never come.
 
 *Looking up.* A quota may have been larger than it seemed, or have grown. When the learned rate
-has held for a while and is in use, it is raised gently until a throttle says stop. Every
-such answer that only confirms the old rate doubles the time until the next look.
+has held for a while and is in use, it is raised gently until a throttle says stop; once it
+is plainly above what was measured, the quota must have grown (another client may have ended),
+and it is raised faster. Every throttle that only confirms the old rate doubles the time until
+the next look, up to 30 s or 750 requests, whichever is longer, and two minutes at most: what a
+look costs is a few rejections, whatever the rate.
 """
 
 from __future__ import annotations
@@ -18,11 +21,21 @@ from dataclasses import dataclass
 
 USE = 0.99
 FIRST_LOOK_S = 15.0
-STEP_S = 5.0
+STEP_S = (4.0, 6.0)
+STEP_AFTER = 50.0
+"""A step is tried for as long as so many requests take, within `STEP_S`."""
 MOST_STEP = 0.08
+PLAINLY_ABOVE = 1.2
+"""Times the measured rate; from there on a step is up to `FAST_STEP`."""
+FAST_STEP = 0.25
 BURST_S = 0.2
 """Who comes late may catch up with this much, or a quarter of the time between two."""
 LONGEST_LOOK_S = 120.0
+LONG_LOOK_S = 30.0
+LOOK_AFTER = 750.0
+"""Looks that only confirmed get as rare as one in `LONG_LOOK_S`, one in so many requests, or
+one in `LONGEST_LOOK_S`. Two clients of one quota find each other's end by looking: at 120 s
+for all, they took 5 % longer than one would, at this 3 % (lab F2, means of 40 seeds)."""
 USUAL_WINDOWS_S = (5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 86400)
 FORGET_S = 120.0
 IDLE_S = 10.0
@@ -146,8 +159,9 @@ class QuotaLearner:
             return
         if self._confident:
             same = abs(measured / self._measured - 1.0) < 0.05
+            rarest_s = min(LONGEST_LOOK_S, max(LONG_LOOK_S, LOOK_AFTER / rate))
             self._look_after_s = (
-                min(LONGEST_LOOK_S, 2.0 * self._look_after_s) if same else FIRST_LOOK_S
+                min(rarest_s, 2.0 * self._look_after_s) if same else FIRST_LOOK_S
             )
             if same:
                 share = count / (count + self._samples)
@@ -218,13 +232,15 @@ class QuotaLearner:
             self._confident = False
             self._samples = 0.0
             return
-        if quiet_s < self._look_after_s or now_s - self._last_look_s < STEP_S:
+        step_s = min(max(STEP_S[0], STEP_AFTER / rate), STEP_S[1])
+        if quiet_s < self._look_after_s or now_s - self._last_look_s < step_s:
             return
         if throughput < 0.7 * rate:
             return
         self._last_look_s = now_s
         self._steps += 1
-        self.rate = rate * (1.0 + min(MOST_STEP, 0.005 * 2.0 ** min(self._steps, 30)))
+        most = MOST_STEP if rate < PLAINLY_ABOVE * self._measured else FAST_STEP
+        self.rate = rate * (1.0 + min(most, 0.005 * 2.0 ** min(self._steps, 30)))
 
     def restore(self, state: LearnerState, *, shift_s: float, now_s: float) -> None:
         """Take over a learned rate; it is used from the first request on."""
