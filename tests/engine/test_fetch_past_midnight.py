@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,11 @@ class ListLedger:
     async def write(self, samples: list[Sample], _now_s: float) -> None:
         """Store *samples*."""
         self.samples.extend(samples)
+
+    def put(self, samples: list[Sample], _now_s: float, afterwards: Callable[[], None]) -> None:
+        """Store *samples*, and go on."""
+        self.samples.extend(samples)
+        afterwards()
 
 
 @dataclass

@@ -46,8 +46,8 @@ class FetchBench(GateBench):
         return None if entry is None else entry.sample.status
 
 
-async def test_an_answer_is_stored_before_it_is_returned() -> None:
-    """With the request that brought it."""
+async def test_an_answer_is_in_flight_until_it_is_stored() -> None:
+    """It is returned with the request that brought it."""
     bench = FetchBench(policy_of())
     fetcher = bench.open(ScriptedTransport([answer(body=42)]))
     found = await fetcher.batch(("a", "b"), {})
@@ -55,6 +55,9 @@ async def test_an_answer_is_stored_before_it_is_returned() -> None:
         ("a", 42, "GET /a,b"),
         ("b", 42, "GET /a,b"),
     ]
+    assert bench.stored("a") is None
+    assert bench.gate.in_flight == 1
+    await fetcher.stored()
     assert bench.stored("a") is bench.stored("b") is Status.OK
     assert bench.gate.in_flight == 0
 
@@ -95,6 +98,7 @@ async def test_an_overload_is_tried_again_so_often(tries: int, reply: Reply) -> 
     [(sample, _)] = await fetcher.batch(("a",), {})
     assert sample.status is Status.FAILED
     assert len(transport.sent) == tries
+    await fetcher.stored()
     assert bench.stored("a") is Status.FAILED
     assert bench.door.requests.failed == tries
 

@@ -70,3 +70,43 @@ async def test_a_writer_that_gives_up_harms_nobody() -> None:
         await first
     await second
     assert store.settled("s", "d", ["a", "b"]) == {"a", "b"}
+
+
+async def test_who_puts_need_not_wait() -> None:
+    """What it wants done afterwards is done when its samples are in the store."""
+    store, told = MemoryStore(), []
+    writer = writer_of(store, told)
+
+    def afterwards() -> None:
+        assert store.settled("s", "d", ["a", "b"]) == {"a", "b"}
+        done.append(1)
+
+    done: list[int] = []
+    writer.put([ok("a")], EPOCH_S, afterwards)
+    writer.put([ok("b")], EPOCH_S, afterwards)
+    assert not done
+    await writer.stored()
+    assert done == [1, 1]
+    assert store.writes == 1
+    await writer.stored()
+    assert store.writes == 1
+
+
+async def test_a_put_that_fails_is_told_before_anything_goes_on() -> None:
+    """First whoever can stop the run, then those who go on; and nothing is put any more."""
+    store, order = MemoryStore(), []
+    writer = LedgerWriter(
+        store,
+        series="s",
+        day="d",
+        run_id="r",
+        written=lambda _: order.append("written"),
+        failed=lambda error: order.append(str(error)),
+    )
+    store.fault = StateError("the disk is full")
+    writer.put([ok("a")], EPOCH_S, lambda: order.append("afterwards"))
+    with pytest.raises(StateError):
+        await writer.stored()
+    assert order == ["the disk is full", "afterwards"]
+    with pytest.raises(StateError):
+        writer.put([ok("b")], EPOCH_S, lambda: None)

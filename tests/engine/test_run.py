@@ -187,7 +187,7 @@ async def test_a_person_cancels() -> None:
     bench = JobBench(ScriptedTransport(plain, latency_s=1.0), KEYS)
     run, _ = bench.prepare()
     task = asyncio.create_task(bench.runner(run).execute())
-    await asyncio.sleep(1.7)
+    await asyncio.sleep(1.2)
     bench.store.update_run(run.id, cancel=True)
     with pytest.raises(Cancelled):
         await task

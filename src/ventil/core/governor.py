@@ -228,6 +228,11 @@ class Governor:
         it = self.parts
         return it.slots >= it.limit.whole or len(it.open) >= it.policy.max_in_flight
 
+    @property
+    def breaker_open(self) -> bool:
+        """Whether only probes go out at present."""
+        return self.parts.breaker.is_open
+
     def condition(self, now_s: float) -> Condition:
         """What a person wants to know. Changes nothing."""
         return describe(self.parts, max(now_s, self.parts.now_s))

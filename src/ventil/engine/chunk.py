@@ -73,6 +73,7 @@ class ChunkProcessor:
         before = self._failed_before(index, row, [known[key] for key in keys])
         good = {key: last for key in keys if (last := known[key][1]) is not None}
         results, suspended = await self._fetch_all(index, batches, good)
+        await self._fetcher.stored()
         for result in results:
             found.extend(result)
         if suspended is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from ventil.core.exchange import Done, Known, Recall, Request, Work, WorkFailed
 from ventil.core.model import Good, Sample
@@ -60,7 +61,7 @@ class Fetcher:
         chunk: int = 0,
         stuck: Callable[[], None] = lambda: None,
     ) -> list[Found]:
-        """Fetch the records of one batch of *chunk*; what is returned is stored by then.
+        """Fetch the records of one batch of *chunk*; they are stored when `stored` says so.
 
         `stuck` is called each time that the batch waits for the provider to come back.
 
@@ -106,15 +107,24 @@ class Fetcher:
                         journal.add(step, done)
                     step = recipe.send(done)
         except StopIteration as end:
+            samples = end.value
+            found.extend([(sample, target) for sample in samples])
+            if held is None or not samples:
+                await self._ledger.write(samples, self._clock.now_s())
+                return found
             # The permit is held until the samples are stored: what a kill can make us
-            # repeat is what counts as in flight.
-            await self._ledger.write(end.value, self._clock.now_s())
-            found.extend((sample, target) for sample in end.value)
+            # repeat is what counts as in flight. We need not wait for that.
+            last, held = held, None
+            self._ledger.put(samples, last[2], partial(door.gate.settle, *last))
             return found
         finally:
             recipe.close()
             if held is not None:
                 door.gate.settle(*held)
+
+    async def stored(self) -> None:
+        """Return when all that `batch` returned is stored. Raises StateError when not."""
+        await self._ledger.stored()
 
     async def _work(self, work: Work) -> Done | WorkFailed:
         if self._workbench is None:

@@ -127,7 +127,7 @@ class Gate:
         self._governor.settle(permit, at_s, outcome)
         if self._governor.changes != self._saved_changes:
             self._save(at_s)
-        if self.queued:
+        if self._line:
             self._pump()
 
     def heard(self, at_s: float) -> None:
@@ -186,7 +186,7 @@ class Gate:
             self._stop(error)
 
     def _next(self) -> Ticket | None:
-        if len(self._line) > 1 and self.breaker_open:
+        if self._governor.breaker_open and len(self._line) > 1:
             return self._line.probe(self.blame.in_a_row)
         return self._line.next()
 
@@ -292,6 +292,11 @@ class Gate:
         """Add to what the waiting was for; also what others see that the gate does not."""
         self.waits_s[reason.value] = self.waits_s.get(reason.value, 0.0) + seconds
 
+    def shut_until_s(self) -> float | None:
+        """When a running cooldown ends; None when there is none."""
+        condition = self._governor.condition(self._clock.now_s())
+        return condition.gate_until_s
+
     def limited_by(self) -> str | None:
         """What holds the next request up right now, for a person; None when nothing does."""
         return None if self._waiting is None else f"{self._name}: {self._waiting[1]}"
@@ -321,7 +326,7 @@ class Gate:
     @property
     def breaker_open(self) -> bool:
         """Whether only probes go out at present."""
-        return self._governor.condition(self._clock.now_s()).breaker != "closed"
+        return self._governor.breaker_open
 
     def close(self) -> None:
         """Let nothing more out; those who wait go on waiting until they are cancelled."""

@@ -3,8 +3,8 @@
 What arrives close together is committed together (a group commit): one at a time when the
 provider allows one request in flight, dozens when it allows hundreds. A commit costs as
 much as the rows of ten answers, so one waits for half of what is in flight, and for
-`LONGEST_WAIT_S` at most. A caller goes on only when its samples are committed, so a killed
-process repeats at most the requests that were in flight.
+`LONGEST_WAIT_S` at most. A request counts as in flight until its samples are committed, so a
+killed process repeats at most the requests that were in flight.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LONGEST_WAIT_S = 0.001
 class LedgerWriter:
     """Group commit for one run: its series, its day, its id.
 
-    `enough()` says how many answers are worth a commit without further waiting.
+    `enough()` says how many answers are worth a commit without further waiting. `failed` is
+    told when what was put could not be committed.
     `journaled`: steps are noted of records under way, and forgotten with their samples.
     """
 
@@ -36,6 +37,7 @@ class LedgerWriter:
         run_id: str,
         written: Callable[[Sequence[tuple[Sample, float]]], None],
         enough: Callable[[], int] = lambda: 1,
+        failed: Callable[[Exception], None] = lambda _: None,
         journaled: bool = False,
     ) -> None:
         self._store = store
@@ -47,7 +49,10 @@ class LedgerWriter:
         self._samples: list[tuple[Sample, float]] = []
         self._steps: list[tuple[str, int, bytes]] = []
         self._enough = enough
+        self._failed = failed
         self._writers: list[asyncio.Future[None]] = []
+        self._afterwards: list[Callable[[], None]] = []
+        self._fault: Exception | None = None
         self._flushing: asyncio.Handle | None = None
         self._soon = False
 
@@ -61,6 +66,28 @@ class LedgerWriter:
             return
         self._samples.extend([(sample, at_s) for sample in samples])
         await self._committed()
+
+    def put(
+        self, samples: Sequence[Sample], at_s: float, afterwards: Callable[[], None]
+    ) -> None:
+        """Have *samples*, fetched at *at_s*, committed soon, and *afterwards* called then.
+
+        It is called whatever comes of the commit. Raises the error of an earlier one.
+        """
+        self._samples.extend([(sample, at_s) for sample in samples])
+        self._afterwards.append(afterwards)
+        self._schedule()
+        self._raise_fault()
+
+    async def stored(self) -> None:
+        """Return when all that was put is committed. Raises StateError when some is not."""
+        if self._afterwards:
+            await self._committed()
+        self._raise_fault()
+
+    def _raise_fault(self) -> None:
+        if self._fault is not None:
+            raise self._fault
 
     def steps(self, key: str) -> list[bytes]:
         """What was noted of *key* in this run, in order. Raises StateError."""
@@ -77,21 +104,27 @@ class LedgerWriter:
         # One future for each writer: who is cancelled takes nobody along.
         committed: asyncio.Future[None] = loop.create_future()
         self._writers.append(committed)
-        if len(self._writers) >= self._enough():
-            if not self._soon:
-                if self._flushing is not None:
-                    self._flushing.cancel()
-                self._soon = True
-                self._flushing = loop.call_soon(self._flush)
+        self._schedule()
+        await committed
+
+    def _schedule(self) -> None:
+        if self._soon:
+            return
+        loop = asyncio.get_running_loop()
+        if len(self._writers) + len(self._afterwards) >= self._enough():
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._soon = True
+            self._flushing = loop.call_soon(self._flush)
         elif self._flushing is None:
             self._flushing = loop.call_later(LONGEST_WAIT_S, self._flush)
-        await committed
 
     def _flush(self) -> None:
         self._flushing, self._soon = None, False
         samples, self._samples = self._samples, []
         steps, self._steps = self._steps, []
         writers, self._writers = self._writers, []
+        afterwards, self._afterwards = self._afterwards, []
         try:
             if steps:
                 crashpoint("steps.before")
@@ -104,6 +137,9 @@ class LedgerWriter:
                 )
                 crashpoint("ledger.after")
         except Exception as error:  # handed to every writer of this commit
+            if afterwards:
+                self._fault = error
+                self._failed(error)
             for writer in writers:
                 if not writer.done():
                     writer.set_exception(error)
@@ -112,3 +148,5 @@ class LedgerWriter:
             for writer in writers:
                 if not writer.done():
                     writer.set_result(None)
+        for call in afterwards:
+            call()

@@ -68,7 +68,8 @@ class WaitingLine:
         return len(urgent.fresh) + len(urgent.again) + len(others.fresh) + len(others.again)
 
     def __bool__(self) -> bool:
-        return len(self) > 0
+        urgent, others = self._urgent, self._others
+        return bool(others.fresh or others.again or urgent.fresh or urgent.again)
 
     def join(
         self,

@@ -126,6 +126,7 @@ class Runner:
             run_id=run.id,
             written=self._written,
             enough=self._enough(),
+            failed=self._not_stored,
             journaled=limits.journaled,
         )
         self._fetcher = Fetcher(
@@ -186,6 +187,12 @@ class Runner:
     @property
     def _in_flight(self) -> int:
         return sum(gate.in_flight for gate in self._gates)
+
+    def _not_stored(self, error: Exception) -> None:
+        """Send nothing more whose answer could not be written down."""
+        for gate in self._gates:
+            gate.close()
+        self.stop(error)
 
     def stop(self, error: Exception) -> None:
         """End the run early with *error*; the first one counts."""
@@ -362,9 +369,17 @@ class Runner:
         }
 
     def _eta_s(self, left: int, rate: float, now_s: float) -> float | None:
-        """Seconds to the end at this rate, not before the last chunk is tried again."""
+        """Seconds to the end at this rate, not before the last chunk is tried again.
+
+        A running cooldown comes first; of several providers, the shortest.
+        """
+        shut_s = (
+            min((gate.shut_until_s() or now_s for gate in self._gates), default=now_s) - now_s
+        )
         again_s = max(self._retrying.values(), default=now_s) - now_s
-        return max(left / rate, again_s) if rate > 0 else again_s or None
+        if rate <= 0:
+            return max(again_s, shut_s) or None
+        return max(shut_s + left / rate, again_s)
 
     def tallies(self) -> dict[str, Any]:
         """Requests and waits of this run so far, over all its starts."""
