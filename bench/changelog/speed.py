@@ -4,7 +4,7 @@
 
 Processor time, best of three where short, for each size; seconds a megabyte at the largest,
 and by how much the time grows when the text doubles (2.0 is linear). Usual texts are made
-here: the prose of changes, releases of usual length. Goals: at most 0.2 s a megabyte for the usual
+here: the prose of changes, releases of usual length. Goals: at most 0.2 s a megabyte for usual
 shapes, and no shape that grows by more than 2.6 from one size to the next.
 """
 
