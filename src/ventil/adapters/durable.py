@@ -43,6 +43,9 @@ APPLICATION_VERSION = "chunks-2"
 
 _MOST_CHUNKS = 16
 _POLL_S = 0.05
+_POLL_MANY_S = 0.25
+"""A look at the queue costs 2.5 ms; with many attempts queued, a slot need not be filled at
+once, as those in the others have work for all that may be in flight."""
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
@@ -192,10 +195,14 @@ class DbosQueue:
         """Queue (index, attempt, delay in seconds); one that is queued already is left."""
 
         def put() -> None:
-            for indexes, attempt, delay_s in _bundles(chunks, self._at_once):
+            for number, (indexes, attempt, delay_s) in enumerate(
+                _bundles(chunks, self._at_once)
+            ):
                 if self._stopping:
                     return
                 self._enqueue(run_id, indexes, attempt, delay_s)
+                if number == 2 * self._at_once and (queue := DBOS.retrieve_queue(run_id)):
+                    queue.set_polling_interval_sec(_POLL_MANY_S)
 
         try:
             await asyncio.to_thread(put)
