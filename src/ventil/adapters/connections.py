@@ -60,3 +60,8 @@ class _Protocol(ResponseHandler):
             self.transport.abort()
             return
         super().feed_data(data, size)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        # aiohttp calls this after each read; mostly there is nothing to resume.
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)

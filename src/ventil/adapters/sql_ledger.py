@@ -51,9 +51,12 @@ class Ledger:
                     "INSERT INTO series (name) VALUES (?) ON CONFLICT DO NOTHING", (series,)
                 )
                 series_id = self._series_id(db, series)
+            covers, (start, end) = None, days(None)
             for sample, at_s in samples:
                 key, status, value = sample.key, sample.status, sample.value
-                start, end = days(sample.interval)
+                if sample.interval is not covers:  # nearly all cover the same days
+                    covers = sample.interval
+                    start, end = days(covers)
                 rows.append(
                     (
                         series_id,

@@ -119,6 +119,9 @@ class _Head(msgspec.Struct, gc=False):
     package: msgspec.Raw = msgspec.Raw(b"null")
 
 
+_HEAD = msgspec.json.Decoder(_Head)
+
+
 def is_answer(body: bytes) -> bool:
     """Whether the body of a 200 has the form of an answer, at a tenth of reading it.
 
@@ -127,7 +130,7 @@ def is_answer(body: bytes) -> bool:
     if not body.isascii():
         return False  # what is skipped is not checked to be UTF-8
     try:
-        head = msgspec.json.decode(body, type=_Head)
+        head = _HEAD.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return False
     return bytes(head.error)[:1] != b'"' and (
@@ -265,12 +268,13 @@ def _interval(start: str, end: str) -> Interval | None:
 def _decode(body: bytes) -> Any:
     """The JSON value, or `_NOT_JSON`."""
     try:
-        return msgspec.json.decode(body)
+        return _JSON.decode(body)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return _NOT_JSON
 
 
 _NOT_JSON = object()
+_JSON = msgspec.json.Decoder()
 
 
 def _throttle(body: bytes) -> tuple[str, bool]:
