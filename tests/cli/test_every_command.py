@@ -82,6 +82,7 @@ def test_version_and_no_arguments(cli: Cli) -> None:
         (["stats", "names.txt", "--tolerate", "lots"], "--tolerate 'lots'"),
         (["stats", "names.txt", "--tolerate", "101%"], "--tolerate '101%'"),
         (["stats", "names.txt", "--tolerate=-1%"], "--tolerate '-1%'"),
+        (["stats", "names.txt", "--tolerate", "-1%"], "--tolerate '-1%'"),
         (["stats", "names.txt", "--tolerate", "nan"], "--tolerate 'nan'"),
         (["stats", "names.txt", "--max-wait", "soon"], "--max-wait 'soon'"),
         (["stats", "names.txt", "--max-wait=-5s"], "--max-wait '-5s'"),

@@ -449,6 +449,8 @@ SECRET = "hunter2"
         f"[providers.anything]\ncredential = '{SECRET}'",
         f"[providers.anything]\ncredential = 'env:{SECRET}-'",
         f"database_url = 'mysql://me:{SECRET}@db/x'",
+        f"database_url = 'me:{SECRET}@db'",
+        f"database_url = 'postgresql:/me:{SECRET}@db/x'",
     ],
 )
 def test_a_secret_in_a_setting_is_refused_and_never_shown(desk: Desk, text: str) -> None:

@@ -53,7 +53,9 @@ Period = Annotated[
 Tolerate = Annotated[
     str,
     Parameter(
-        name="--tolerate", help="Share of records that may lack an answer (exit 3 above it)."
+        name="--tolerate",
+        help="Share of records that may lack an answer (exit 3 above it).",
+        allow_leading_hyphen=True,  # a negative one gets an answer that says what is wrong
     ),
 ]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where stats.json goes.")]

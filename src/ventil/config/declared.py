@@ -76,8 +76,15 @@ def is_loopback(url: str) -> bool:
 
 
 def without_secret(url: str) -> str:
-    """The URL with its password, and anything else before the @, taken out."""
-    return re.sub(r"//.*@", "//***@", url, flags=re.DOTALL)
+    """The URL with its password, and anything else before the @, taken out.
+
+    What is no URL, for want of its //, loses all before the @.
+    """
+    start, slashes, rest = url.partition("//")
+    if not slashes:
+        start, rest = "", url
+    _, at, host = rest.rpartition("@")
+    return f"{start}{slashes}***@{host}" if at else url
 
 
 def _base_url(value: object) -> object:
@@ -107,7 +114,8 @@ def _database_url(value: object) -> object:
         if not path.startswith("/") or path in ("/", "/:memory:") or path.endswith("/"):
             raise ValueError("must name a file: sqlite:///PATH, or sqlite:////ABSOLUTE/PATH")
     elif "://" not in url:
-        raise ValueError(f"must be a URL; for a file of this name write sqlite:///{url}")
+        file = "PATH" if "@" in url else url  # it may be one with a password, written badly
+        raise ValueError(f"must be a URL; for a file of this name write sqlite:///{file}")
     elif not re.match(r"postgresql(\+psycopg)?://.", url):
         raise ValueError("must begin with sqlite:/// or postgresql://")
     return url

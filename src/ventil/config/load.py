@@ -367,7 +367,7 @@ def _shown(key: Key, given: Given | None) -> str:
     if key[-1] == "credential":
         return f"{dotted(key)} ({given.origin})"
     value = given.value
-    if isinstance(value, str):
+    if isinstance(value, str) and ("//" in value or key[-1].endswith("_url")):
         value = without_secret(value)
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     if len(text) > 80:
