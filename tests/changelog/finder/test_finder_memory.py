@@ -22,7 +22,7 @@ Make = Callable[..., "Courier"]
 @pytest.mark.parametrize("graphql", [True, False])
 def test_nothing_new_costs_one_conditional_request_each(courier: Make, graphql: bool) -> None:
     """A 304 of the registry settles it; what was found and what was not."""
-    world = build(120, 2)
+    world = build(120, 2, traps={"stale": 0.0, "deprecated": 0.0})
     carrier = courier(world)
     packages = [Package(p.ecosystem, p.name) for p in world.packages.values()]
     first = carrier.find_all([(p, None) for p in packages], graphql=graphql)
@@ -79,8 +79,41 @@ def test_an_unchanged_file_of_a_new_version_is_a_304(courier: Make) -> None:
         again = carrier.find(package, older, graphql=graphql)
         assert again.status is Status.UNCHANGED
         assert again.requests <= 3
-        assert again.remember.version == package.version
-        assert again.remember.place == found.place
+        assert again.version == package.version
+        assert again.place == found.place
+        assert again.remember == older  # its notes may follow: it is asked again
+
+
+def test_notes_that_follow_a_release_are_not_missed(courier: Make) -> None:
+    """A text that does not name the latest version yet is asked again, conditionally."""
+    world = build(300, 5, traps={"stale": 0.3})
+    package = next(
+        p for p in world.packages.values() if p.where == "linked" and "stale" in p.traps
+    )
+    carrier = courier(world)
+    found = carrier.find(package)
+    assert (found.version, found.remember.version) == (package.version, None)
+    again = carrier.find(package, found.remember)
+    assert (again.status, again.version) == (Status.UNCHANGED, package.version)
+    package.traps -= {"stale"}  # now they are written
+    later = carrier.find(package, again.remember)
+    assert later.text == package.text()
+    assert later.remember.version == package.version
+    assert carrier.find(package, later.remember).requests == 1
+
+
+def test_a_successor_is_not_settled_by_the_package_that_became_it(courier: Make) -> None:
+    """The old package stays as it is; the new one has a new version."""
+    world = build(900, 5)
+    package = next(p for p in world.packages.values() if p.successor)
+    carrier = courier(world)
+    found = carrier.find(package)
+    heir = world.packages[package.ecosystem, str(package.successor)]
+    assert found.text == heir.text()
+    heir.current += 1
+    again = carrier.find(package, found.remember)
+    assert again.text == heir.text()
+    assert again.remember.name == heir.name
 
 
 def test_a_place_that_is_gone_is_searched_for_anew(courier: Make) -> None:

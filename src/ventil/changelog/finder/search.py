@@ -104,14 +104,19 @@ class _Search:
                 return about
             self._about = about
             hit = yield from self._again(about)
-            if hit is None:
+            if hit is not None:
+                self._name = self._remembered.name
+            else:
                 hit = yield from self._anew(about)
         except Enough:
             hit = None
             why = f"more than {self._manners.most_requests} requests would be needed"
             self._trail.note(How.METADATA, self._package.purl, Result.SKIPPED, why)
         if isinstance(hit, Same):
-            return self._end(Status.UNCHANGED, "the place of the last time has not changed")
+            # What is remembered stays, the version too: the notes of a new one may follow.
+            return self._end(
+                Status.UNCHANGED, "the place of the last time has not changed", keep=True
+            )
         if hit is not None:
             return self._found(hit)
         if self._trail.trouble:
@@ -126,7 +131,8 @@ class _Search:
     def _metadata(self) -> Asking[About | Finding]:
         """Ask the registry; a Finding when that settles it."""
         old = self._remembered
-        known = old.version is not None
+        # What became another package stays as it is while the other one goes on.
+        known = old.version is not None and old.name is None
         request = registries.request(
             self._package,
             conditions(old.metadata_etag, old.metadata_modified) if known else {},
@@ -397,8 +403,9 @@ class _Search:
 
     def _found(self, hit: Hit) -> Finding:
         etag, modified = self._validators
+        version = self._about.version if self._about is not None else None
         remember = Remembered(
-            version=self._about.version if self._about is not None else None,
+            version=version,
             place=hit.place,
             metadata_etag=etag,
             metadata_modified=modified,
@@ -406,6 +413,12 @@ class _Search:
             modified=hit.modified,
             name=self._name,
         )
+        if not _names(hit, version):
+            # Notes are often written after the release: the next search is not to be
+            # settled by metadata that say what they said today.
+            remember = replace(
+                remember, version=None, metadata_etag=None, metadata_modified=None
+            )
         where = {
             How.LINK: "the metadata leads to it",
             How.ARCHIVE: "it is in the published archive",
@@ -424,16 +437,19 @@ class _Search:
             filename=hit.path if isinstance(hit, Text) else None,
             releases=hit.releases if isinstance(hit, Notes) else None,
             place=hit.place,
-            version=remember.version,
+            version=version,
             repository=self._repository_page(hit.place),
             requests=self._trail.requests,
         )
 
-    def _end(self, status: Status, why: str) -> Finding:
-        """A Finding without a text. What was remembered stays, but for what is newer."""
+    def _end(self, status: Status, why: str, *, keep: bool = False) -> Finding:
+        """A Finding without a text. What was remembered stays, but for what is newer.
+
+        *keep*: all of it stays.
+        """
         remember = self._remembered
         about = self._about
-        if status in (Status.UNCHANGED, Status.NONE) and about is not None:
+        if status in (Status.UNCHANGED, Status.NONE) and about is not None and not keep:
             etag, modified = self._validators
             remember = replace(
                 remember, version=about.version, metadata_etag=etag, metadata_modified=modified
@@ -470,3 +486,12 @@ class _Search:
         if self._about is not None and self._about.repository is None:
             reasons.insert(0, "metadata: names no repository that we know to ask")
         return "none found; " + "; ".join(reasons)[:1000]
+
+
+def _names(hit: Hit, version: str | None) -> bool:
+    """Whether the changelog tells of *version*; True when none is known."""
+    if version is None:
+        return True
+    if isinstance(hit, Text):
+        return version.encode() in hit.data
+    return any(version in release.tag for release in hit.releases)
