@@ -113,3 +113,16 @@ def test_a_new_quota_takes_over_the_nearest_log() -> None:
     after = Windows([Quota.parse("5/min")])
     after.restore(before.snapshot(), shift_s=0.0, now_s=1.0)
     assert after.free_from(1.0, 1)[0] == pytest.approx(60.6)
+
+
+def test_what_arrived_late_is_counted_later() -> None:
+    """Its place in the window is freed as much later; nothing else moves."""
+    window = Window(Quota(3, 10.0))
+    for at_s in (0.0, 1.0, 2.0):
+        window.take(at_s, 1)
+    before_s = window.free_from(2.0, 1)
+    window.postpone(0.0, 1.5, 1)
+    assert [at_s for at_s, _ in window.entries()] == [1.0, 1.5, 2.0]
+    assert window.free_from(2.0, 1) == before_s + 1.0
+    window.postpone(5.0, 6.0, 1)
+    assert window.free(2.0) == 0

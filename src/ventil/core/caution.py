@@ -11,6 +11,10 @@ as a quota of its own, with a little air. Should the window be shorter in truth,
 slower than need be, but safe. It is not looked above again for `KEEP_S`. A pause of less
 than five minutes is taken for one of a shorter window (`window_for`): a second, ten seconds.
 
+*What came late.* A pause of the machine or a bad way holds requests up and lets them arrive
+together, and a window that begins there holds them and a whole window's more. So a request
+whose answer took longer than the quickest one did is counted as sent so much later.
+
 *When that cannot be.* More was let through in an earlier window, or a lesson was already
 being kept: then the limit fell, or its window is longer. Half of what was let through, or
 half of that lesson, is the new one. Where the pause is short enough for it, the quota
@@ -28,6 +32,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from ventil.core.quota import Quota, Window
@@ -50,6 +55,8 @@ AFTER_DOUBT = 0.9
 PACE = 0.98
 """Part of the lesson's rate that is used, so that jitter on the way breaks nothing: for a
 minute it may be 1.2 s. At half of that, one in fifteen long runs was banned again."""
+LATE = 0.002
+"""Part of the window by which an answer has to be late to matter."""
 _SLICES = 256
 
 
@@ -83,6 +90,7 @@ class Caution:
         "_long",
         "_most",
         "_owed_s",
+        "_quickest_s",
         "_refuted",
         "_settles",
         "_window",
@@ -107,6 +115,7 @@ class Caution:
         self._settles = False  # the running ban ends a doubt
         self._doubtful = False
         self._owed_s = 0.0
+        self._quickest_s = inf  # shortest answer time
         self._grown_s = 0.0
 
     def due(self, now_s: float, weight: int) -> float:
@@ -137,6 +146,13 @@ class Caution:
         """A request was let through. `banned`: it was sent before the ban that runs."""
         if self.gave_up:
             return
+        time_s = now_s - sent_s
+        if time_s < self._quickest_s:
+            self._quickest_s = time_s
+        elif self._window is not None:
+            late_s = time_s - self._quickest_s
+            if late_s > LATE * self.window_s:
+                self._window.postpone(sent_s, sent_s + late_s, weight)
         done, slice_s = self._done, self.window_s / _SLICES
         if done and 0.0 <= sent_s - done[-1][0] < slice_s:
             done[-1] = (done[-1][0], done[-1][1] + weight)

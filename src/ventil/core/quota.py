@@ -14,6 +14,7 @@ bounded, the law still holds, and at most one slice of utilisation is lost.
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections import deque
 from dataclasses import dataclass
 from math import floor, isfinite
@@ -164,6 +165,25 @@ class Window:
             log.append((now_s, weight))
             self._first_s = now_s
         self._used += weight
+
+    def postpone(self, sent_s: float, to_s: float, weight: int) -> None:
+        """Count what was sent at `sent_s` as sent at `to_s`, for it arrived late.
+
+        `to_s` is not after the latest time seen. A log of slices stays as it is: a slice is
+        counted at its last moment anyway.
+        """
+        if self._slice_s:
+            return
+        entries = list(self._log)
+        for place, (at_s, used) in enumerate(entries):
+            if at_s < sent_s:
+                continue
+            if at_s < to_s:
+                moved = min(used, weight)
+                entries[place : place + 1] = [(at_s, used - moved)] if used > moved else []
+                insort(entries, (to_s, moved))
+                self._log = deque(entries)
+            return
 
     def free(self, now_s: float) -> int:
         """Weight that fits at `now_s`; may be below 0 after a quota was tightened."""

@@ -49,7 +49,8 @@ class Case:
     """A provider and a job: `limit` per `window_s` as `counting` counts, a ban, requests.
 
     `burst` is that of a bucket. `latency_s` is the median of a lognormal with sigma 0.5.
-    `ban_at`: a ban comes at that request whatever the quota says.
+    `ban_at`: a ban comes at that request whatever the quota says. `stalls`: every so many
+    seconds nothing arrives for so many seconds, and then all of it at once (a busy machine).
     """
 
     seed: int
@@ -61,6 +62,15 @@ class Case:
     burst: int | None = None
     latency_s: float = 0.3
     ban_at: int | None = None
+    stalls: tuple[float, float] | None = None
+
+    def arrival_s(self, at_s: float) -> float:
+        """When a request arrives that would arrive at `at_s` without stalls."""
+        if self.stalls is None:
+            return at_s
+        every_s, lasts_s = self.stalls
+        into_s = at_s % every_s
+        return at_s - into_s + lasts_s if into_s < lasts_s else at_s
 
     @property
     def rate(self) -> float:
@@ -152,7 +162,7 @@ def run(
             else:
                 left -= 1
             took_s = case.latency_s * math.exp(rng.gauss(0.0, 0.5))
-            push(t + WAY * took_s, 0, answer)
+            push(case.arrival_s(t + WAY * took_s), 0, answer)
         t, _, kind, permit, status = heappop(heap)
         if t >= wake_s:
             wake_s = math.inf
