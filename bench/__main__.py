@@ -7,7 +7,7 @@ import sys
 
 from bench.processes import ROOT
 
-ALL = ("startup", "cost", "parts", "compare", "scale")
+ALL = ("startup", "cost", "parts", "compare", "scale", "changelog_job")
 
 
 def main(arguments: list[str]) -> int:

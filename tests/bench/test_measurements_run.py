@@ -30,7 +30,7 @@ def quick(name: str, output: Path) -> dict[str, Any]:
     return dict(json.loads(output.read_text()))
 
 
-@pytest.mark.parametrize("name", ["startup", "cost", "parts", "scale"])
+@pytest.mark.parametrize("name", ["startup", "cost", "parts", "scale", "changelog_job"])
 def test_it_runs_and_says_what_its_goals_are(name: str, tmp_path: Path) -> None:
     """A measurement ends well, checks the numbers fetched, and compares with its goals.
 
