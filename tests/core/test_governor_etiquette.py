@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ventil.core.exchange import Outcome, Verdict
-from ventil.core.governor import Governor, Permit, Policy, Reason, Wait
+from ventil.core.governor import Governor, GovernorState, Permit, Policy, Reason, Wait
 
 LIVE = Outcome(Verdict.LIVE)
 
@@ -53,3 +53,24 @@ def test_without_objectives_slowness_alone_is_no_reason() -> None:
     _, now_s = busiest(governor, 0.0, 200, 0.2)
     most, _ = busiest(governor, now_s, 400, 3.0)
     assert most == 20
+
+
+def test_a_restart_goes_on_holding_back() -> None:
+    """Ceiling, rest and reason come back through storage; quick answers end it as ever."""
+    policy = Policy(latency_objective_s=1.0, max_in_flight=20, adaptive=False)
+    governor = Governor(policy, 0.0)
+    _, now_s = busiest(governor, 0.0, 200, 0.2)
+    most, now_s = busiest(governor, now_s, 200, 3.0)
+    assert most == 1
+    stored = governor.state(now_s, final=True).to_json()
+    again = Governor(policy, now_s, state=GovernorState.from_json(stored))
+    wait = again.admit(now_s)
+    assert isinstance(wait, Wait)
+    assert wait.reason is Reason.LATENCY
+    assert "the objective is 1 s" in wait.detail
+    most, now_s = busiest(again, now_s, 10, 0.2)
+    assert most == 1
+    most, now_s = busiest(again, now_s, 2000, 0.2)
+    assert most > 10
+    plain = Governor(Policy(max_in_flight=20), now_s, state=GovernorState.from_json(stored))
+    assert isinstance(plain.admit(now_s), Permit)

@@ -19,6 +19,7 @@ provider out of breath. Without objectives nothing is ever held back.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from math import inf
 from statistics import median_high
 
@@ -129,3 +130,31 @@ class Etiquette:
         else:
             self.ceiling = 1.25 * self.ceiling + 1.0
         return True
+
+    def snapshot(self) -> EtiquetteState | None:
+        """What a restart goes on holding back; None when nothing is held back."""
+        if self.ceiling == inf:
+            return None
+        next_s = self.next_s if self.rest_s else 0.0
+        return EtiquetteState(self.ceiling, self.rest_s, next_s, self.why)
+
+    def restore(self, state: EtiquetteState, *, shift_s: float, now_s: float) -> None:
+        """Hold back as a former process did; times are moved by `shift_s`."""
+        if not state.ceiling >= 1:
+            return
+        self.ceiling = state.ceiling
+        self.rest_s = min(max(0.0, state.rest_s), LONGEST_REST_S)
+        if self.rest_s:
+            self.next_s = min(state.next_s + shift_s, now_s + self.rest_s)
+        self.why = state.why
+        self._since_s = now_s
+
+
+@dataclass(frozen=True, slots=True)
+class EtiquetteState:
+    """Holding back as stored: at most `ceiling` in flight, `rest_s` between two."""
+
+    ceiling: float
+    rest_s: float = 0.0
+    next_s: float = 0.0
+    why: str = ""

@@ -24,6 +24,7 @@ def snapshot(it: Parts, now_s: float, *, final: bool = False) -> GovernorState:
         limit=it.limit.snapshot() if it.adaptive else None,
         learner=it.learner.snapshot(),
         caution=None if it.caution is None else it.caution.snapshot(),
+        etiquette=None if it.etiquette is None else it.etiquette.snapshot(),
         refused=it.refused,
         fastest_s=None if it.fastest_s == inf else it.fastest_s,
     )
@@ -44,6 +45,8 @@ def restore(it: Parts, state: GovernorState, lost_s: float) -> None:
     it.refused = max(0, state.refused)
     if it.caution is not None and state.caution is not None:
         it.caution.restore(state.caution, shift_s=shift_s, now_s=now_s)
+    if it.etiquette is not None and state.etiquette is not None:
+        it.etiquette.restore(state.etiquette, shift_s=shift_s, now_s=now_s)
     if it.adaptive:
         if state.limit is not None:
             it.limit.restore(state.limit, age_s=now_s - state.stamp_s)

@@ -18,6 +18,7 @@ from ventil.core.announced import BudgetState
 from ventil.core.breaker import BreakerState
 from ventil.core.caution import CautionState
 from ventil.core.cooldown import GateState
+from ventil.core.etiquette import EtiquetteState
 from ventil.core.learner import LearnerState
 from ventil.core.limit import LimitState
 from ventil.core.quota import WindowState
@@ -47,6 +48,7 @@ class GovernorState:
     limit: LimitState | None = None
     learner: LearnerState | None = None
     caution: CautionState | None = None
+    etiquette: EtiquetteState | None = None
     refused: int = 0
     fastest_s: float | None = None
 
