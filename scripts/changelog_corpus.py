@@ -44,6 +44,23 @@ sails grunt qs mime-types chai sinon should nodemailer mysql winston validator p
 bluebird codemirror lerna hammerjs ractive knex
 """.split()
 
+# A second lot, gathered when the rules stood, to see how they do on what they never saw.
+PYPI += """
+zope.component zope.testing Products.CMFPlone zc.recipe.egg pytest-cov pytest-xdist
+django-allauth django-mptt flask-login wtforms kinto colander venusian sphinx-gallery
+recommonmark readme-renderer virtualenv hypothesis nose2 python-subunit pylint
+flake8-bugbear pydocstyle cmd2 urwid natsort arrow tzlocal bleach textile ftfy urllib3
+httplib2 websockets redis amqp astropy pandas-datareader h5py networkx fiona pyproj nltk
+zope.publisher plone.app.contenttypes collective.recipe.solr pytest-django
+pytest-asyncio django-filter django-model-utils djangorestframework-simplejwt
+""".split()
+NPM += """
+chalk inquirer ora nock supertest karma eslint-plugin-import eslint-plugin-react
+prettier-eslint babel-eslint browserify watchify gulp-sass node-sass bunyan pino restify
+hapi redux-form react-select enzyme cheerio marked showdown ws engine.io mysql2 pg
+sequelize knex-migrate bcrypt jsonwebtoken passport formidable multer archiver yauzl
+""".split()
+
 CHANGELOG = re.compile(
     r"(?:^|/)(?:changelog|changes|change[-_]?log|history|news|release[-_ ]?notes|releases"
     r"|whatsnew|whats[-_]new|upgrade_log|releasenotes)"

@@ -191,3 +191,21 @@ def test_a_text_about_one_release_begins_with_its_title() -> None:
     (release,) = parse(text, "docs/whatsnew-5.7.rst")
     assert (release.version, release.span[0]) == ("5.7", 0)
     assert "warm" in release.body
+
+
+def test_a_merge_log_under_a_title_is_the_body_of_its_release() -> None:
+    """Bullets that mention versions, each in words of its own, are changes."""
+    text = (
+        "Pot 3.0\n=======\n\nRelease date: 7 January 2023\n\nMerged\n------\n\n"
+        "- Designate 3.0b1 release\n- Draft 3.0 release notes (#62)\n"
+        "- Pin to kettle 5.2.3 (#63)\n- Correctly point towards 2.8.8 in notes (#64)\n"
+    )
+    (release,) = parse(text, "doc/release_3.0.rst")
+    assert (release.version, str(release.date)) == ("3.0", "2023-01-07")
+    assert "Pin to kettle 5.2.3" in release.body
+
+
+def test_a_word_joined_to_the_version_belongs_to_it() -> None:
+    """A build's name before the date; words that say how the release stands do not."""
+    text = "## 1.2.0-unreleased\n- c\n## 1.1.0-napi (2020-02-01)\n- b\n## 1.0.0\n- a\n"
+    assert [r.version for r in parse(text)] == ["1.2.0", "1.1.0-napi", "1.0.0"]

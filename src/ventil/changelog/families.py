@@ -72,7 +72,23 @@ def families(page: Page, found: list[Candidate], *, told: bool) -> list[Family]:
         if family.weight > 0:
             families.append(family)
     families.sort(key=lambda f: -f.weight)
+    titles = [f.members[0] for f in families if f.strong and f.members[0].words == PURE]
+    if titles and _sentences(families[0], min(c.number for c in titles)):
+        families.pop(0)
     return [f for f in families if f is families[0] or f.weight > 0]
+
+
+def _sentences(family: Family, title: int) -> bool:
+    """Whether bullets below a title are changes that mention versions, as of a merge log.
+
+    Each has words of its own before its version, and none has a date.
+    """
+    members = family.members
+    if family.key[0] != "bullet" or len(members) < 3 or members[0].number < title:
+        return False
+    if any(c.dates for c in members):
+        return False
+    return Counter(c.name for c in members).most_common(1)[0][1] < 0.5 * len(members)
 
 
 def _trust_names(members: list[Candidate]) -> None:

@@ -17,6 +17,8 @@ _SUFFIX = rf"""(?:
                                                     # 1.0-next.4, 1.0-0.3.7
     | [+~][0-9A-Za-z]{{1,40}}(?:[.\-+~][0-9A-Za-z]{{1,40}}){{0,6}}  # 1.0+build.5, 1.0~rc1
     | [a-z]{{1,2}}\d{{0,4}}(?![A-Za-z0-9])          # 1.1.1k, 0.9.8zh
+    | -(?!(?:un)?release|yanked|tbd|current|latest)[a-z]{{2,12}}(?=\]?[ ]{{0,2}}(?:[(\n]|$))
+                                                    # 1.0.4-napi (2020-01-01)
     )"""
 # "1.0 beta 2": words that stand apart but belong to the version.
 _APART = (
