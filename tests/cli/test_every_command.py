@@ -432,6 +432,7 @@ def test_quiet_silences_progress_and_not_endings(cli: Cli, slow: Sim) -> None:
 
 def test_a_live_run_is_watched_paused_resumed_and_cancelled(cli: Cli, slow: Sim) -> None:
     """From other processes; each acts within a moment, and says what it did."""
+    cli.set(PROVIDER + "QUOTAS", "4/s")  # long enough for any machine to start a watcher
     with live(cli, "stats", "names.txt") as process:
         until(lambda: slow.report().requests > 5)
         watch = subprocess.Popen(
