@@ -1,15 +1,18 @@
 """npm as it is: a hidden limit, and a ban of 15 to 60 minutes for whoever exceeds it.
 
-    python -m bench.npm_as_it_is [--quick] [--seeds 5] [--speed 60]
+    python -m bench.npm_as_it_is [--quick] [--seeds 6] [--virtual-seeds 300] [--speed 60]
 
 A catalogue of 2,000 names, two thirds scoped. The true limit, a number of requests in any
 60 s, lies between 0.3 and 2 a second by seed and is told to nobody; the ban answers with the
 text `error code: 1015` and names no time. The user states more than is allowed (3/s, with
 `i_have_permission`) and how long a ban lasts.
 
-Twice: the pure governor in virtual time (many seeds, other ways of counting too), and
+Twice: the pure governor in virtual time (many seeds, none of them used for tuning; a machine
+that stalls, and other ways of counting, too), and
 `ventil stats` as a person runs it against the simulator over HTTP, whose clock runs *speed*
-times as fast; what the user states is converted to real seconds. Then the same again with
+times as fast; what the user states is converted to real seconds. At that speed a stall of the
+machine of 20 ms is what 1.2 s are in life, so these figures depend on the machine's load, and
+virtual time is what the goals are judged by first. Then the same again with
 the state of the first run, as on the next day. Goals: one ban at most in the first run, none
 in the second, 97 % of the pace allowed from the end of the ban to the end of the run, by the
 simulator's own log.
@@ -23,8 +26,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +45,10 @@ STATED = 3.0
 """Requests a second the user believes in."""
 LEAST_PACE = 0.97
 DAY_S = 86_400.0
+FIRST_SEED = 10_000
+"""In virtual time; the thresholds were tuned on the seeds from 0 on."""
+STALLS = (97.0, 3.0)
+"""A busy machine: every so many seconds nothing arrives for so many, then all at once."""
 
 
 # --- virtual time, the pure governor ------------------------------------------------------
@@ -66,10 +74,13 @@ def two_days(case: banned.Case, in_flight: int) -> tuple[banned.Run, banned.Run]
 def virtual(seeds: int) -> dict[str, Any]:
     """Many seeds of the case proper, then other ways of counting."""
     rows = []
+    all_seeds = range(FIRST_SEED, FIRST_SEED + seeds)
     for in_flight in (1, 10):
-        pairs = [two_days(banned.case(seed, NAMES), in_flight) for seed in range(seeds)]
+        pairs = [two_days(banned.case(seed, NAMES), in_flight) for seed in all_seeds]
         rows.append(_summary(f"sliding 60 s, {in_flight} in flight", pairs) | {"proper": True})
-    few = range(max(2, seeds // 5))
+    few = all_seeds[: max(2, seeds // 5)]
+    pairs = [two_days(replace(banned.case(seed, NAMES), stalls=STALLS), 10) for seed in few]
+    rows.append(_summary("sliding 60 s, stalls of 3 s", pairs) | {"proper": False})
     others: list[tuple[str, float, Counting, int | None]] = [
         ("fixed windows of 60 s", 60.0, Counting.FIXED, None),
         ("bucket, burst 5", 60.0, Counting.BUCKET, 5),
@@ -88,7 +99,7 @@ def virtual(seeds: int) -> dict[str, Any]:
         rows.append(_summary(words, pairs) | {"proper": False})
     table(
         "The pure governor in virtual time, two days",
-        ("counting", "seeds", "bans most", "mean", "next day most", "pace least", "median"),
+        ("counting", "seeds", "bans most", "mean", "next day", "pace least", "p5", "median"),
         [
             (
                 r["counting"],
@@ -97,6 +108,7 @@ def virtual(seeds: int) -> dict[str, Any]:
                 r["bans_mean"],
                 r["next_day_bans_most"],
                 r["pace_least"],
+                r["pace_p5"],
                 r["pace_median"],
             )
             for r in rows
@@ -112,8 +124,11 @@ def _summary(words: str, pairs: list[tuple[banned.Run, banned.Run]]) -> dict[str
         "seeds": len(pairs),
         "bans_most": max(first.bans for first, _ in pairs),
         "bans_mean": digits(sum(first.bans for first, _ in pairs) / len(pairs), 3),
+        "bans": dict(sorted(Counter(first.bans for first, _ in pairs).items())),
+        "next_day_bans": dict(sorted(Counter(again.bans for _, again in pairs).items())),
         "next_day_bans_most": max(again.bans for _, again in pairs),
         "pace_least": digits(paces[0], 3),
+        "pace_p5": digits(paces[len(paces) // 20], 3),
         "pace_median": digits(paces[len(paces) // 2], 3),
         "next_day_pace_least": digits(min(again.pace for _, again in pairs), 3),
     }
@@ -268,8 +283,8 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.npm_as_it_is")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
-    parser.add_argument("--seeds", type=int, default=6, help="seeds over HTTP")
-    parser.add_argument("--virtual-seeds", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=6, help="seeds over HTTP; 0: none")
+    parser.add_argument("--virtual-seeds", type=int, default=300)
     parser.add_argument("--speed", type=float, default=60.0, help="of the simulator's clock")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once over HTTP")
     parser.add_argument("--output", type=Path, help="default: bench/results/, unless --quick")
@@ -279,17 +294,22 @@ def main() -> None:
     else:
         names = NAMES
     model = virtual(options.virtual_seeds)
-    real = http(options.seeds, names, options.speed, options.jobs)
+    real = http(options.seeds, names, options.speed, options.jobs) if options.seeds else None
     print()
     proper = [r for r in model["rows"] if r["proper"]]
     goals = [
         goal("bans in a run, virtual", max(r["bans_most"] for r in proper), 1),
         goal("bans the next day, virtual", max(r["next_day_bans_most"] for r in proper), 0),
         goal("pace, virtual", min(r["pace_least"] for r in proper), LEAST_PACE, least=True),
-        goal("bans in a run, over HTTP", max(r["bans"] for r in real["rows"]), 1),
-        goal("bans the next day, HTTP", max(r["next_day_bans"] for r in real["rows"]), 0),
-        goal("pace over HTTP", min(r["pace"] for r in real["rows"]), LEAST_PACE, least=True),
     ]
+    if real is not None:
+        goals += [
+            goal("bans in a run, over HTTP", max(r["bans"] for r in real["rows"]), 1),
+            goal("bans the next day, HTTP", max(r["next_day_bans"] for r in real["rows"]), 0),
+            goal(
+                "pace over HTTP", min(r["pace"] for r in real["rows"]), LEAST_PACE, least=True
+            ),
+        ]
     output = options.output or (None if options.quick else RESULTS / "npm_as_it_is.json")
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
