@@ -258,6 +258,22 @@ async def test_a_cancelled_task_puts_the_books_right() -> None:
     assert bench.stored(run).tallies["requests"]["sent"] == 8
 
 
+async def test_the_time_left_counts_a_running_cooldown() -> None:
+    """The pause first, and then the rest of the records."""
+    throttled = [answer(body=7), answer(429, retry_after="600")]
+    transport = ScriptedTransport(
+        lambda _: throttled.pop(0) if throttled else answer(body=7), latency_s=1.0
+    )
+    bench = JobBench(transport, KEYS, policy=policy_of(max_in_flight=1))
+    run, _ = bench.prepare()
+    task = asyncio.create_task(bench.runner(run).execute())
+    await asyncio.sleep(300)
+    left_s = bench.reporter.snapshots[-1]["eta_s"]
+    await task
+    assert 300 < left_s < 360
+    assert bench.reporter.snapshots[0]["eta_s"] is None
+
+
 async def test_a_provider_that_says_later_suspends_the_run() -> None:
     """What was answered is kept; after the wait the same job goes on."""
     throttled = [answer(), answer(429, retry_after="7200")]
