@@ -297,3 +297,38 @@ def test_gitlab_and_codeberg() -> None:
     codeberg = forge_of("https://codeberg.org/acme/pot.git")
     assert codeberg is not None
     assert codeberg.issue("1") == "https://codeberg.org/acme/pot/issues/1"
+
+
+BOMBS = {
+    "substitutions": "\n".join(f".. |a{n}| replace:: |a{n + 1}| |a{n + 1}|" for n in range(30))
+    + "\n.. |a30| replace:: boom\n\n|a0|\n",
+    "one long substitution": ".. |a| replace:: " + "x " * 9_000 + "\n\n" + "|a| " * 4_000,
+    "a circle": ".. |a| replace:: |b|\n.. |b| replace:: |a|\n\n|a| |b|\n",
+    "a circle of targets": ".. _a: b_\n.. _b: a_\n\na_ b_\n",
+    "brackets": "[" * 20_000,
+    "images": "![a" * 7_000,
+    "links": "[a](" * 5_000,
+    "stars": "**a*" * 5_000,
+    "quotes": "> " * 10_000,
+    "tags": "<div>" * 4_000,
+    "comments": "<!--" * 5_000,
+    "indents": "".join(" " * n + "a\n\n" for n in range(120)),
+    "nested notes": "".join("  " * n + ".. note::\n\n" for n in range(150)),
+    "nested items": "".join("  " * n + "- a\n" for n in range(150)),
+    "headings": "#\n" * 1_500,
+    "rules": "=\n" * 1_500,
+    "titles": "".join(f"t\n{c * 4}\n\n" for c in "=-~^+*#<>" * 40),
+    "fields": ":a: b\n" * 800,
+    "a wide table": "|a" * 9_000 + "\n" + "|-" * 9_000 + "\n" + "|a" * 9_000,
+    "one line": "a" * 50_000,
+    "NULs": "\x00" * 20_000,
+    "blanks": " " * 50_000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_texts_made_to_blow_up_do_not(name: str) -> None:
+    """In no markup does a text grow out of all proportion, or take for ever."""
+    source = BOMBS[name]
+    for markup in ("markdown", "rst", "textile", "html"):
+        assert len(rendered(source, markup)) < 40 * len(source) + 500_000

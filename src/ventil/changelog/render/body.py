@@ -25,14 +25,12 @@ from ventil.changelog.render.sanitise import sanitised, tidy
 LONGEST_BODY = 200_000
 """Characters of a body that are rendered; the rest is left out, and the page says so."""
 
-_LONGEST_PARSED = {"rst": 100_000, "markdown": 100_000}
-"""Characters that a parser is given at once; longer bodies are shown as written."""
-
 _MOST_LINES = 10_000
 """Lines of a body that a parser is given; a parser's time goes by lines more than by length."""
 
 _MOST_LINKS = 2_000
 _MOST_OPENERS = 2_000
+_BREAKS = re.compile(r"\n[ \t]*\r?\n|\n(?=[ \t]*[-*+][ \t]+\S)")
 _CROWDED = re.compile(r"[\[\]*_`~<!|>]")
 
 
@@ -88,18 +86,11 @@ def _rendered(source: str, setting: Setting) -> str:
     if not source.strip():
         return ""
     try:
-        if (
-            len(source) > _LONGEST_PARSED.get(markup, LONGEST_BODY)
-            or source.count("\n") > _MOST_LINES
-        ):
+        if markup in {"markdown", "rst"} and _too_much(source):
             return light.to_html(source, "plain")
         if markup == "markdown":
-            if _overcrowded(source):
-                return light.to_html(source, "plain")
             return markdown.to_html(source, _needed(source, setting.links))
         if markup == "rst":
-            if _overcrowded(source):
-                return light.to_html(source, "plain")
             return rst.to_html(source, setting.links)
         if markup == "html":
             return source
@@ -119,11 +110,15 @@ def _as_written(source: str) -> str:
     return f'<pre class="as-written"><code>{escape(source)}</code></pre>'
 
 
-def _overcrowded(source: str) -> bool:
-    """Whether a paragraph has so many signs of inline markup that parsers get slow."""
-    return any(
+def _too_much(source: str) -> bool:
+    """Whether a parser would be slow.
+
+    That is when there are very many lines, or so many signs of inline markup in one
+    paragraph that their pairing takes long.
+    """
+    return source.count("\n") > _MOST_LINES or any(
         len(_CROWDED.findall(paragraph)) > _MOST_OPENERS
-        for paragraph in re.split(r"\n[ \t]*\r?\n", source)
+        for paragraph in _BREAKS.split(source)
         if len(paragraph) > _MOST_OPENERS
     )
 

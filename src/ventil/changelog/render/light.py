@@ -105,7 +105,7 @@ class _Lines:
 
     def _heads(self, heading: re.Match[str]) -> bool:
         if heading["s"]:
-            return self._markup not in {"textile", "asciidoc"}
+            return self._markup != "textile"  # where it begins a numbered list
         return True
 
     def _item(self, bullet: re.Match[str]) -> None:
