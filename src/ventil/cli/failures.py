@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from ventil.cli.again import go_on
 from ventil.cli.console import print_json, print_table, put, say
-from ventil.cli.progress import reporter_for
 from ventil.cli.runs import open_workshop, resolve
-from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, duration, finish
+from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet
 from ventil.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,18 +100,15 @@ def replay(
 
     Example: ventil failures replay last
     """
-    from ventil.wiring import resume as go_on
-
     workshop = open_workshop(database, config)
-    max_wait_s = duration("--max-wait", max_wait)
     run_id = resolve(workshop, run)
-    keys = _keys_of(run_id, key, database, config)
-    reporter = reporter_for(quiet=quiet)
-    return finish(
-        lambda: go_on(workshop, run_id, reporter, max_wait_s=max_wait_s, replay=keys),
+    return go_on(
         workshop,
-        reporter,
+        run_id,
+        max_wait=max_wait,
         as_json=json,
+        quiet=quiet,
+        keys=lambda: _keys_of(run_id, key, database, config),
     )
 
 

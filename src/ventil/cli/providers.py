@@ -90,12 +90,7 @@ def pause(
 
     Example: ventil providers pause npm-downloads --reason "asked by their staff"
     """
-    workshop = open_workshop(database, config)
-    key = workshop.provider_key(provider)
-    store = workshop.store()
-    store.pause_provider(key, reason)
-    store.close()
-    say(f"{key} is paused: {reason}")
+    say(f"{_set_pause(provider, reason, database, config)} is paused: {reason}")
     return 0
 
 
@@ -104,13 +99,18 @@ def resume(provider: Name, *, database: Database = None, config: Config = None) 
 
     Example: ventil providers resume npm-downloads
     """
+    say(f"{_set_pause(provider, None, database, config)} goes on")
+    return 0
+
+
+def _set_pause(provider: str, reason: str | None, database: Database, config: Config) -> str:
+    """Pause a provider, or let it go on (None); its key."""
     workshop = open_workshop(database, config)
     key = workshop.provider_key(provider)
     store = workshop.store()
-    store.pause_provider(key, None)
+    store.pause_provider(key, reason)
     store.close()
-    say(f"{key} goes on")
-    return 0
+    return key
 
 
 def _data(workshop: Workshop, name: str) -> dict[str, Any]:
