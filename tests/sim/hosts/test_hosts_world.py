@@ -12,8 +12,8 @@ import pytest
 from ventil.errors import SourceError
 from ventil.sim.hosts import build
 from ventil.sim.hosts.archives import archive
+from ventil.sim.hosts.builder import TRAPS
 from ventil.sim.hosts.main import read_purls, write_truth
-from ventil.sim.hosts.world import TRAPS
 
 
 def test_a_seed_makes_one_world() -> None:

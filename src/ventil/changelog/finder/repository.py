@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,6 +15,7 @@ from ventil.changelog.finder.links import (
     clean_path,
 )
 from ventil.changelog.finder.model import HostRelease, How, Place, Result
+from ventil.changelog.finder.tags import own_releases
 from ventil.changelog.finder.texts import Pointer, points_to, tells_of_releases
 from ventil.changelog.finder.trail import (
     Asking,
@@ -59,6 +59,12 @@ class RepositorySearch:
         self.looked: dict[str, Looked] = {}
         self._opened: set[tuple[str, str, str | None]] = set()
         self._asked_releases: set[str] = set()
+
+    def forget(self) -> None:
+        """Begin anew: what was opened may be opened again."""
+        self.looked.clear()
+        self._opened.clear()
+        self._asked_releases.clear()
 
     # Files
 
@@ -398,36 +404,6 @@ class RepositorySearch:
         detail = f"{len(own)} of {len(found)}"
         self._trail.note(How.RELEASES, page, Result.FOUND, detail)
         return Notes(tuple(own), place, reply_etag, reply_modified)
-
-
-_TAG = re.compile(r"(?:(.*?)(?:@|==|[-_/])v?|v(?:ersion)?[-_. ]?|release[-_/]v?)?(\d[\w.+-]*)")
-
-
-def own_releases(
-    releases: list[HostRelease], name: str, repository: Repository
-) -> list[HostRelease]:
-    """Those of a repository's releases that are the package's called *name*.
-
-    In a repository of several packages the tags bear names: "@scope/name@1.0", "name-v1.0".
-    Those of this package are taken when there are any. Otherwise the tags without names
-    are, or those that bear the repository's own name; never those of other packages.
-    """
-    bare = name.rpartition("/")[2]
-    is_own = re.compile(
-        rf"(?:[\w./@-]*/)?(?:{re.escape(name)}|{re.escape(bare)})(?:@|==|[-_/.])v?\d", re.I
-    )
-    product = repository.path.rpartition("/")[2].lower()
-    own, plain, named = [], [], []
-    for release in releases:
-        found = _TAG.fullmatch(release.tag)
-        prefix = (found[1] or "").lower() if found is not None else ""
-        if is_own.match(release.tag) is not None:
-            own.append(release)
-        elif prefix in ("", "v", "release", "rel", "version", "ver", "r", "releases"):
-            plain.append(release)
-        elif prefix == product and not repository.folder:
-            named.append(release)
-    return own or plain or named
 
 
 def _renamed(repository: Repository, told: Mapping[str, Any]) -> Repository:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ventil.changelog.finder import archive as archives
 from ventil.changelog.finder import registries
 from ventil.changelog.finder.links import (
     Elsewhere,
@@ -40,14 +39,12 @@ from ventil.changelog.finder.model import (
     Remembered,
     Result,
     Status,
-    Unpack,
 )
+from ventil.changelog.finder.published import ArchiveSearch
 from ventil.changelog.finder.registries import About, Archive
 from ventil.changelog.finder.repository import RepositorySearch
 from ventil.changelog.finder.texts import (
     part_about_changes,
-    points_to,
-    tells_of_releases,
 )
 from ventil.changelog.finder.trail import (
     Asking,
@@ -62,7 +59,7 @@ from ventil.changelog.finder.trail import (
     is_absent,
     validators_of,
 )
-from ventil.core.exchange import Request, Response
+from ventil.core.exchange import Response
 
 _TRUSTED_EMPTY = frozenset({"npm"})
 """Ecosystems whose archives are made from the repository's files and seldom hold more."""
@@ -89,6 +86,7 @@ class _Search:
         self._after = after  # how many packages became this one
         self._trail = Trail(package, manners)
         self._repositories = RepositorySearch(self._trail)
+        self._archives = ArchiveSearch(self._trail, self._repositories)
         self._about: About | None = None
         self._validators: tuple[str | None, str | None] = (None, None)
         self._name: str | None = None
@@ -190,7 +188,7 @@ class _Search:
                 repository, place.path, None, place.how, etag=old.etag, modified=old.modified
             )
         if hit is None:
-            self._repositories = RepositorySearch(self._trail)
+            self._repositories.forget()
         return hit
 
     # The search
@@ -298,63 +296,11 @@ class _Search:
         return (yield from self._archive(archive))
 
     def _archive(self, archive: Archive) -> Asking[Hit | None]:
-        """Fetch the published archive and look into it."""
-        place = f"{self._package.purl}@{self._version()}"
-        if registries.too_large(archive, self._manners.archive_bytes):
-            why = f"about {(archive.size or 0) // 2**20} MiB, which is too much to look into"
-            self._trail.note(How.ARCHIVE, place, Result.SKIPPED, why)
-            return None
-        ask = Ask(
-            archive.provider,
-            Request(archive.target, max_body_bytes=self._manners.archive_bytes),
-            origin=archive.origin,
-            unpack=Unpack(archive.form, name=self._package.name),
-        )
-        reply = yield from self._trail.ask(ask)
-        body = body_of(reply)
-        if body is None:
-            self._trail.refused(How.ARCHIVE, place, reply)
-            return None
-        try:
-            found = archives.contents(body)
-        except ValueError:
-            self._trail.note(How.ARCHIVE, place, Result.FAILED, "was not unpacked")
-            return None
-        if found.manifest and self._about is not None and self._about.repository is None:
-            repository = registries.from_crate(found.manifest, found.vcs)
+        """Look into the published archive; a crate's also names the repository."""
+        hit, repository = yield from self._archives.look(archive, self._version())
+        if repository is not None and self._about is not None and not self._about.repository:
             self._about = replace(self._about, repository=repository)
-        texts = {file.path: file.text for file in found.files}
-        for path, text in texts.items():
-            hit = yield from self._archived(path, text, texts, archive, place)
-            if hit is not None:
-                return hit
-        if not texts:
-            why = f"none among {found.entries} entries"
-            if found.too_large:
-                why = f"{found.too_large[0]} is too large to be read"
-            if found.fault:
-                why += f" ({found.fault})"
-            self._trail.note(How.ARCHIVE, place, Result.NOTHING, why)
-        return None
-
-    def _archived(
-        self, path: str, text: bytes, texts: dict[str, bytes], archive: Archive, place: str
-    ) -> Asking[Hit | None]:
-        where = f"{place}#{path}"
-        if not tells_of_releases(text):
-            pointer = points_to(text, path)
-            if isinstance(pointer, str) and tells_of_releases(texts.get(pointer, b"")):
-                path, text, where = pointer, texts[pointer], f"{place}#{pointer}"
-            elif pointer is None or isinstance(pointer, str):
-                why = "names no version" if pointer is None else f"points to {pointer}"
-                self._trail.note(How.ARCHIVE, where, Result.NOTHING, why)
-                return None
-            else:
-                self._trail.note(How.ARCHIVE, where, Result.LEADS_ON, "points elsewhere")
-                return (yield from self._repositories.follow(pointer, None))
-        self._trail.note(How.ARCHIVE, where, Result.FOUND)
-        found = Place(How.ARCHIVE, where, archive.provider, path=path)
-        return Text(text, path, found)
+        return hit
 
     def _description(self, about: About) -> Text | None:
         if not about.description:

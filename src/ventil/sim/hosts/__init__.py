@@ -6,9 +6,10 @@ without a socket or a clock; `HostsSim` puts them on loopback. Nothing here is s
 the client's code.
 """
 
+from ventil.sim.hosts.builder import build, names
 from ventil.sim.hosts.hosts import MOODS, NAMES, Hosts, Mood
 from ventil.sim.hosts.server import HostsSim
-from ventil.sim.hosts.world import Repo, SimPackage, World, build, names
+from ventil.sim.hosts.world import Repo, SimPackage, World
 
 __all__ = [
     "MOODS",

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ventil.errors import SettingError, SourceError, VentilError
+from ventil.sim.hosts.builder import build
 from ventil.sim.hosts.hosts import MOODS
 from ventil.sim.hosts.server import HostsSim
-from ventil.sim.hosts.world import ECOSYSTEMS, World, build
+from ventil.sim.hosts.world import ECOSYSTEMS, World
 from ventil.sim.npm.clock import SystemClock
 
 

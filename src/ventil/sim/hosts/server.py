@@ -9,8 +9,9 @@ from typing import Self
 from aiohttp import web
 
 from ventil.errors import PortError
+from ventil.sim.hosts.builder import build
 from ventil.sim.hosts.hosts import NAMES, Hosts, Mood
-from ventil.sim.hosts.world import World, build
+from ventil.sim.hosts.world import World
 from ventil.sim.npm.clock import Clock, SystemClock
 
 
