@@ -41,7 +41,7 @@ _APPLICATION = "ventil"
 APPLICATION_VERSION = "chunks-2"
 """Raised only when an old journal can no longer be replayed by new code."""
 
-_MOST_CHUNKS = 16
+_MOST_CHUNKS = 32
 _POLL_S = 0.05
 _POLL_MANY_S = 0.25
 """A look at the queue costs 2.5 ms; with many attempts queued, a slot need not be filled at
@@ -249,7 +249,7 @@ def _bundles(
     """
     start = 0
     while start < len(chunks):
-        most = min(_MOST_CHUNKS, max(1, (len(chunks) - start) // (2 * at_once)))
+        most = min(_MOST_CHUNKS, max(1, (len(chunks) - start) // at_once))
         _, attempt, delay_s = chunks[start]
         end = start + 1
         while end < min(start + most, len(chunks)) and chunks[end][1:] == (attempt, delay_s):
