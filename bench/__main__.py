@@ -7,7 +7,16 @@ import sys
 
 from bench.processes import ROOT
 
-ALL = ("startup", "cost", "parts", "compare", "scale", "changelog_job")
+ALL = (
+    "startup",
+    "cost",
+    "parts",
+    "compare",
+    "scale",
+    "changelog_job",
+    "npm_as_it_is",
+    "http_lab",
+)
 
 
 def main(arguments: list[str]) -> int:

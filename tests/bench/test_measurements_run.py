@@ -14,16 +14,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def quick(name: str, output: Path) -> dict[str, Any]:
+def quick(name: str, output: Path, *more: str) -> dict[str, Any]:
     """What a measurement's command finds with --quick."""
     path = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
     ended = subprocess.run(
-        [sys.executable, "-m", f"bench.{name}", "--quick", "--output", str(output)],
+        [sys.executable, "-m", f"bench.{name}", "--quick", "--output", str(output), *more],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
@@ -51,3 +51,21 @@ def test_the_original_loses_what_ventil_publishes(tmp_path: Path) -> None:
     assert ours["bans"] == ours["into_the_ban"] == ours["throttled"] == 0
     assert broken["published"] == 0
     assert ours_broken["published"] == found["packages"] - 1
+
+
+def test_npm_as_it_is_costs_one_ban_a_machine_that_stalls_too(tmp_path: Path) -> None:
+    """In virtual time, so its goals do not depend on the machine: they are met."""
+    found = quick("npm_as_it_is", tmp_path / "found.json", "--seeds", "0")
+    assert found["http"] is None
+    assert all(goal["met"] for goal in found["goals"])
+    stalling = next(r for r in found["virtual"]["rows"] if "stalls" in r["counting"])
+    assert stalling["bans_most"] == 1
+    assert stalling["next_day_bans_most"] == 0
+    assert stalling["pace_least"] > 0.9
+
+
+def test_the_lab_over_http_fetches_everything(tmp_path: Path) -> None:
+    """One scenario, cut short, for ventil and one other client."""
+    found = quick("http_lab", tmp_path / "found.json")
+    assert {result["client"] for result in found["results"]} == {"ventil", "fixed10"}
+    assert all(result["virtual"]["ratio"] > 0 for result in found["results"])
