@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from pathlib import Path
 
 import msgspec
@@ -149,6 +150,31 @@ def test_the_index_lists_every_package(tmp_path: Path) -> None:
     assert "no changelog" in index
     assert (tmp_path / "recent.atom").read_bytes().count(b"<entry>") == 6
     assert len(list(documents(tmp_path))) == 4
+
+
+@pytest.mark.parametrize("base", [None, "https://notes.example.org/x"])
+def test_the_feed_of_all_is_made_of_the_packages_feeds(
+    tmp_path: Path, base: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their ids and links; nothing that strangers wrote is rendered for it again."""
+    site = Site("Changelogs", base)
+    publish_package(tmp_path, a_document("%40acme/pot"), site)
+    publish_package(tmp_path, a_document("lid"), site)
+    (tmp_path / "npm/lid/feed.atom").write_bytes(b"<feed")
+
+    def never(*arguments: object) -> str:
+        raise AssertionError("rendered")
+
+    monkeypatch.setattr("ventil.changelog.render.pages.render_body", never)
+    publish_index(tmp_path, site)
+    feed = (tmp_path / "recent.atom").read_text()
+    own = (tmp_path / "npm/@acme/pot/feed.atom").read_text()
+    ids = re.findall(r"<entry><id>(.*?)</id>", own)
+    assert len(ids) == 2
+    assert re.findall(r"<entry><id>(.*?)</id>", feed) == ids
+    where = f"{base}/npm/%40acme/pot" if base else "npm/%40acme/pot"
+    assert f'href="{where}/releases/1.1.0.html"' in feed
+    assert "&lt;li&gt;more&lt;/li&gt;" in feed
 
 
 def test_a_long_index_has_pages(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

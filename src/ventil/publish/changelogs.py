@@ -32,7 +32,7 @@ import msgspec
 
 from ventil.changelog.document import Document, decode, digest
 from ventil.changelog.render.addresses import folder_of
-from ventil.changelog.render.feed import MOST_ENTRIES, FeedEntry
+from ventil.changelog.render.feed import MOST_ENTRIES, FeedEntry, entries_in_feed
 from ventil.changelog.render.pages import (
     DOCUMENT,
     FEED,
@@ -42,7 +42,6 @@ from ventil.changelog.render.pages import (
     Summary,
     mark_of,
     package_files,
-    recent_entries,
     site_feed,
     site_page,
     summary_of,
@@ -55,6 +54,8 @@ PER_PAGE = 500
 """Packages on one page of the index."""
 
 _LARGEST = 256 * 1024 * 1024  # bytes of a document that is read back
+_LARGEST_FEED = 16 * 1024 * 1024
+_RECENT = 5  # releases of one package in the feed of all
 _HEAD = 2_000  # bytes of a page in which its mark stands
 _MARK = re.compile(rb'<meta name="generator" content="ventil ([0-9a-f]{32})">')
 _TEMPORARY = ".part"
@@ -159,18 +160,20 @@ def publish_package(
 def publish_index(folder: Path, site: Site) -> Written:
     """Write the site's index and its feed from the documents that stand in it.
 
-    Documents are read one at a time; of each a line is kept. Raises `PublishError`.
+    Documents are read one at a time; of each a line is kept. What strangers wrote is not
+    rendered here: notes are taken from the packages' own feeds. Raises `PublishError`.
     """
     summaries: list[Summary] = []
-    newest: list[tuple[tuple[str, str, str], int, FeedEntry]] = []
-    for number, document in enumerate(documents(folder)):
-        summaries.append(summary_of(document))
-        for place, entry in enumerate(recent_entries(document)):
-            item = ((entry.date.isoformat(), entry.purl, entry.version), -number - place, entry)
+    newest: list[tuple[str, str, int, FeedEntry]] = []
+    for document in documents(folder):
+        summary = summary_of(document)
+        summaries.append(summary)
+        for entry in _recent(folder, summary.folder, site):
+            item = (entry.date.isoformat(), entry.subject, len(summaries), entry)
             if len(newest) < MOST_ENTRIES:
                 heapq.heappush(newest, item)
-            else:
-                heapq.heappushpop(newest, item)
+            elif item[:2] > newest[0][:2]:
+                heapq.heapreplace(newest, item)
     summaries.sort(key=lambda s: (s.name.lower(), s.ecosystem))
     pages = max(1, -(-len(summaries) // PER_PAGE))
     releases = sum(s.count for s in summaries)
@@ -188,7 +191,7 @@ def publish_index(folder: Path, site: Site) -> Written:
             )
             changed = _put(folder / (INDEX if page == 1 else f"page-{page}.html"), data)
             written, kept = written + changed, kept + (not changed)
-        feed = site_feed([entry for _, _, entry in newest], site)
+        feed = site_feed([entry for *_, entry in newest], site)
         if feed is not None:
             changed = _put(folder / "recent.atom", feed)
             written, kept = written + changed, kept + (not changed)
@@ -203,6 +206,17 @@ def publish_index(folder: Path, site: Site) -> Written:
             f"cannot write the index in {folder}: {error.strerror or error}"
         ) from error
     return Written(written, kept, removed)
+
+
+def _recent(folder: Path, package: str, site: Site) -> list[FeedEntry]:
+    """The newest entries of a package's feed; none when it has none that can be read."""
+    path = folder / package / FEED
+    try:
+        if path.stat().st_size > _LARGEST_FEED:
+            return []
+        return entries_in_feed(path.read_bytes(), package, site.root, _RECENT)
+    except (OSError, ValueError):
+        return []
 
 
 def documents(folder: Path) -> Iterator[Document]:

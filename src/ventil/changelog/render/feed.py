@@ -20,17 +20,29 @@ _ATOM = "http://www.w3.org/2005/Atom"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+_TOO_LONG = "<p>The notes are long: they stand on the release's page.</p>"
+_LONGEST = 60_000  # characters of an entry's notes; longer ones are told of by a link
+_ID = re.compile(r"tag:[^,]{1,300},2026:(.+)", re.S)
+
+
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """A release in a feed: `link` relative to the feed, `html` already safe."""
+    """A release in a feed.
 
-    purl: str
-    version: str
-    slug: str
+    `subject` ends its id: the package URL, `@` and the release's slug, quoted. `link` is
+    relative to the feed's folder, `html` already safe.
+    """
+
+    subject: str
     title: str
     date: date
     link: str
     html: str
+
+
+def subject_of(purl: str, slug: str) -> str:
+    """What a release's id ends in."""
+    return f"{quote(purl, safe=':/@%')}@{quote(slug)}"
 
 
 def atom(
@@ -48,7 +60,7 @@ def atom(
     *subject* is what the feed is about, for its id: a package URL, or "recent". *base* is the
     site's address with a slash at the end, None when it is not known: links are relative then.
     """
-    listed = sorted(entries, key=lambda e: (e.date, e.version), reverse=True)[:MOST_ENTRIES]
+    listed = sorted(entries, key=lambda e: (e.date, e.subject), reverse=True)[:MOST_ENTRIES]
     if not listed:
         return None
     host = (urlsplit(base).hostname if base else None) or "localhost"
@@ -63,16 +75,42 @@ def atom(
     _link(feed, "alternate", "text/html", here + "index.html")
     for entry in listed:
         node = ElementTree.SubElement(feed, f"{{{_ATOM}}}entry")
-        _add(
-            node, "id", f"tag:{host},2026:{quote(entry.purl, safe=':/@%')}@{quote(entry.slug)}"
-        )
+        _add(node, "id", f"tag:{host},2026:{entry.subject}")
         _add(node, "title", entry.title)
         _add(node, "updated", _midnight(entry.date))
         _link(node, "alternate", "text/html", here + entry.link)
-        content = _add(node, "content", entry.html)
+        long = len(entry.html) > _LONGEST
+        content = _add(node, "content", _TOO_LONG if long else entry.html)
         content.set("type", "html")
     text: bytes = ElementTree.tostring(feed, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
+
+
+def entries_in_feed(data: bytes, folder: str, base: str | None, most: int) -> list[FeedEntry]:
+    """The newest entries of a package's feed that `atom` made, as the whole site's has them.
+
+    Their links are relative to the site. Nothing is rendered anew. Raises ValueError when
+    *data* is no feed of ours.
+    """
+    try:
+        feed = ElementTree.fromstring(data)  # noqa: S314 - we wrote it
+    except ElementTree.ParseError as error:
+        raise ValueError(f"no feed of ours: {error}") from error
+    here = f"{base}{quote(folder)}/" if base else ""
+    entries = []
+    for node in feed.findall(f"{{{_ATOM}}}entry")[:most]:
+        told = {child.tag.rpartition("}")[2]: child for child in node}
+        try:
+            subject = _ID.fullmatch(told["id"].text or "")
+            link = (told["link"].get("href") or "").removeprefix(here)
+            day = date.fromisoformat((told["updated"].text or "")[:10])
+            title, html = told["title"].text or "", told["content"].text or ""
+        except KeyError as error:
+            raise ValueError(f"no feed of ours: an entry has no {error}") from error
+        if subject is None:
+            raise ValueError("no feed of ours: an id is no tag")
+        entries.append(FeedEntry(subject[1], title, day, f"{quote(folder)}/{link}", html))
+    return entries
 
 
 def _midnight(day: date) -> str:

@@ -22,7 +22,7 @@ from ventil.changelog.document import Document, ReleaseEntry, digest, encode, ne
 from ventil.changelog.notes import Notes
 from ventil.changelog.render.addresses import folder_of, slugs, web_address
 from ventil.changelog.render.body import render_body, setting_of
-from ventil.changelog.render.feed import FeedEntry, atom
+from ventil.changelog.render.feed import FeedEntry, atom, subject_of
 from ventil.changelog.render.forge import forge_of
 
 DOCUMENT = "changelog.json"
@@ -178,29 +178,12 @@ def summary_of(document: Document) -> Summary:
     )
 
 
-def recent_entries(document: Document, most: int = 5) -> list[FeedEntry]:
-    """The package's newest dated releases for the feed of the whole site."""
-    dated = sorted(
-        (r for r in document.releases if r.date is not None),
-        key=lambda r: r.date or dt.date.min,
-        reverse=True,
-    )
-    few = msgspec.structs.replace(document, releases=tuple(dated[:most]))
-    folder = folder_of(document.package.ecosystem, document.package.name)
-    return [
-        FeedEntry(e.purl, e.version, e.slug, e.title, e.date, f"{folder}/{e.link}", e.html)
-        for e in feed_entries(few, _told(few))
-    ]
-
-
 def feed_entries(document: Document, told: Sequence[_Told]) -> list[FeedEntry]:
     """The releases that have a date, as entries of a feed."""
     package = document.package
     return [
         FeedEntry(
-            package.purl,
-            release.version,
-            release.slug,
+            subject_of(package.purl, release.slug),
             f"{package.name} {release.version}" + (" (withdrawn)" if release.yanked else ""),
             release.date,
             release.page or INDEX,
