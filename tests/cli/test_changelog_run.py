@@ -198,7 +198,8 @@ def test_a_text_that_breaks_a_limit_costs_its_package_alone(
             return await super().run(task, payload, limits=Limits(output=10) if large else None)
 
     workbench = "ventil.wiring.changelogs.Changelogs.workbench"
-    cli.patch.setattr(workbench, lambda self: Strict(processes=1))
+    processes = [Strict(processes=1)]
+    cli.patch.setattr(workbench, lambda self: processes.pop())
     for name in [name for name in os.environ if name.startswith("VENTIL_PROVIDERS__")]:
         cli.patch.delenv(name)
     ended = cli(*RUN, "--tolerate", "50%")
@@ -207,3 +208,10 @@ def test_a_text_that_breaks_a_limit_costs_its_package_alone(
     assert [failure["key"] for failure in listed] == [largest.purl]
     assert "changelog.read" in listed[0]["detail"]
     assert report(cli.folder)["counts"]["ok"] == 6
+    assert published(cli.folder)[largest.purl].status == "failed"
+
+    processes.append(Workbench(processes=1))
+    ended = cli("failures", "replay", "last")
+    assert ended.code == 0, ended.said
+    assert cli("failures", "list", "last", "--json").json == []
+    assert published(cli.folder)[largest.purl].status == "found"
