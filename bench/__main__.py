@@ -13,6 +13,7 @@ ALL = (
     "parts",
     "compare",
     "scale",
+    "finder",
     "changelog_job",
     "npm_as_it_is",
     "http_lab",
