@@ -16,7 +16,7 @@ from ventil.config.load import known_keys
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "reference" / "settings.md"
-PROFILES = {name: providers.get(name).profile for name in providers.names()}
+PROFILES = providers.profiles()
 
 
 def pages() -> list[Path]:
@@ -40,7 +40,7 @@ def test_the_page_is_current() -> None:
 def test_every_setting_appears_with_its_variable() -> None:
     """Each key of each table has a heading, and the variable it is set with."""
     text = PAGE.read_text(encoding="utf-8")
-    for key in known_keys(list(PROFILES)[:1]):
+    for key in known_keys(list(providers.names())[:1]):
         name = f"providers.NAME.{key[-1]}" if key[0] == "providers" else dotted(key)
         assert f"### `{name}`" in text
         assert f"`{variable(key)}`" in text
