@@ -42,7 +42,7 @@ from ventil.adapters.pacing_words import (
     wait_from,
     wait_word,
 )
-from ventil.adapters.postgres import CONNECT_S, SCHEMA, conninfo
+from ventil.adapters.postgres import CONNECT_S, SCHEMA, as_postgres_error, conninfo, place_of
 from ventil.core.governor import Governor, GovernorState
 from ventil.core.lease import Leases
 from ventil.core.pacer import LEASE_S, SURELY_OVER_S, Grant, Pacer
@@ -104,6 +104,7 @@ class Pacing:
         self.clock = DatabaseClock()
         self.leases = {key: Leases(self._news) for key in governors}
         self._url = conninfo(url)
+        self._place = place_of(url)
         self._row = (worker, host, json.dumps(sorted(governors)), slots, version)
         self._number = 0
         self._governors = governors
@@ -124,16 +125,15 @@ class Pacing:
     # -- coming and going ------------------------------------------------------------
 
     async def join(self) -> None:
-        """Enter the workers' table and begin to take part. Raises psycopg.Error."""
-        async with await self._connect() as connection:
-            found = await connection.execute(
-                "INSERT INTO worker (id, host, providers, slots, version, joined_s, seen_s)"
-                f" VALUES (%s, %s, %s, %s, %s, {_NOW}, {_NOW}) RETURNING number",
-                self._row,
-            )
-            row = await found.fetchone()
-            assert row is not None  # noqa: S101 - it was inserted
-            self._number = int(row[0])
+        """Enter the workers' table and begin to take part. Raises WrongDatabase, StateError."""
+        try:
+            async with await self._connect() as connection:
+                found = await connection.execute(_JOIN, self._row)
+                row = await found.fetchone()
+        except psycopg.Error as error:
+            raise as_postgres_error(error, self._place) from error
+        assert row is not None  # noqa: S101 - it was inserted
+        self._number = int(row[0])
         self._lost = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._take_part())
         joined = asyncio.ensure_future(self._joined.wait())
@@ -180,7 +180,14 @@ class Pacing:
         )
 
     async def _take_part(self) -> None:
-        """Sessions, one after another, until the others have given us up."""
+        """Sessions, one after another, until the others have given us up, or a fault."""
+        try:
+            await self._sessions()
+        except Exception as error:  # of ours: whoever waits for `lost` hears of it
+            if self._lost is not None and not self._lost.done():
+                self._lost.set_exception(error)
+
+    async def _sessions(self) -> None:
         while True:
             try:
                 await self._session()
@@ -271,7 +278,7 @@ class Pacing:
             else:
                 live[worker] = provider_keys
         self._silence.forget(keep=live)
-        for key, term in self._terms.items():
+        for key, term in [*self._terms.items()]:
             for worker in term.pacer.workers - live.keys():
                 how = await self._gone(connection, worker)
                 if how is None:  # it came while we looked
@@ -316,7 +323,7 @@ class Pacing:
             if row is not None:
                 mine.until_s = row[0]
                 return
-            del self._terms[key]
+            self._terms.pop(key, None)
         found = await connection.execute(_ELECT, (key, self.worker, TERM_S))
         row = await found.fetchone()
         if row is None:
@@ -499,6 +506,11 @@ class Pacing:
 
 
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
+
+_JOIN = (
+    "INSERT INTO worker (id, host, providers, slots, version, joined_s, seen_s)"
+    f" VALUES (%s, %s, %s, %s, %s, {_NOW}, {_NOW}) RETURNING number"
+)
 
 _OTHERS = """
 SELECT w.id, w.number, w.seen_s, w.providers, EXISTS (

@@ -72,6 +72,12 @@ class WorkerStore(SqlStore):
         if changes:
             super().update_run(run_id, **changes)
 
+    def settled_count(
+        self, series: str, day: str, keys: Sequence[str], *, since_s: float | None = None
+    ) -> int:
+        """0: it is for a display of progress, and a worker has none."""
+        return 0
+
     def save_provider(self, key: str, state: str, stamp_s: float) -> None:
         """Nothing: the pacer alone stores what the governor knows."""
 
@@ -129,6 +135,16 @@ class WorkerStore(SqlStore):
                 (run_id, list(indexes)),
             )
             return [(row[0], row[1]) for row in rows]
+
+
+def counted(store: SqlStore, run_id: str) -> tuple[int, int]:
+    """Chunks of a run: all, and the finished ones."""
+    with store._database.direct() as db:
+        row = db.execute(
+            "SELECT count(*), count(*) FILTER (WHERE finished) FROM chunk WHERE run_id = ?",
+            (run_id,),
+        ).fetchone()
+        return int(row[0]), int(row[1])
 
 
 def parts_of(store: SqlStore, run_id: str) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ventil import __version__
-from ventil.cli import changelog, db, doctor, failures, practice, providers, runs, stats
+from ventil.cli import changelog, db, doctor, failures, practice, providers, runs, stats, worker
 from ventil.cli.console import say_error
 from ventil.cli.stats import STDIN
 from ventil.errors import VentilError
@@ -34,6 +34,7 @@ failures.add_to(app)
 providers.add_to(app)
 practice.add_to(app)
 changelog.add_to(app)
+worker.add_to(app)
 db.add_to(app)
 doctor.add_to(app)
 

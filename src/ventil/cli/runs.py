@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RunId = Annotated[str, Parameter(help="The run's id, or `last`.")]
 
+_LONG_S = 365 * 86_400.0
+
 
 def add_to(app: App) -> None:
     """Add the commands to the app."""
@@ -124,6 +126,9 @@ def show(
 def watch(run: RunId = "last", *, database: Database = None, config: Config = None) -> int:
     """Follow a run that another process works on, until it ends.
 
+    On a shared database the artefact is published at the end, here, if nobody else
+    follows the run.
+
     Example: ventil runs watch last
     """
     from ventil.wiring import find_run
@@ -131,6 +136,17 @@ def watch(run: RunId = "last", *, database: Database = None, config: Config = No
     workshop = open_workshop(database, config)
     store = workshop.store(create=False)
     found = find_run(store, run)
+    if workshop.shared and found.state.resumable:
+        from ventil.wiring.shared import watch as follow
+
+        store.close()
+        reporter = reporter_for(quiet=False)
+        return finish(
+            lambda: follow(workshop, found.id, reporter, max_wait_s=_LONG_S),
+            workshop,
+            reporter,
+            as_json=False,
+        )
     while True:
         found = store.run(found.id) or found
         holder = workshop.lock().holder()

@@ -194,6 +194,11 @@ class LeasedGovernor:
         """A request is over."""
         self._leases.settle(permit, now_s, outcome)
 
+    @property
+    def breaker_open(self) -> bool:
+        """Whether only probes go out, as the pacer told last."""
+        return self._leases.breaker != "closed"
+
     def condition(self, now_s: float) -> Condition:
         """What the pacer told last."""
         wait = self._leases.wait

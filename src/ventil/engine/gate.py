@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Permit, Reason, Wait
+from ventil.core.lease import LeasedGovernor
 from ventil.crashpoint import crashpoint
 from ventil.engine.line import Ticket, WaitingLine
 from ventil.errors import StateError, Suspended
@@ -50,7 +51,7 @@ class Gate:
     def __init__(
         self,
         key: str,
-        governor: Governor,
+        governor: Governor | LeasedGovernor,
         clock: Clock,
         store: Store,
         *,

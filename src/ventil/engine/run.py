@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ventil.core.governor import Governor, Reason
+from ventil.core.lease import LeasedGovernor
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
@@ -83,7 +84,7 @@ class Party:
 
     api: Api
     key: str
-    governor: Governor
+    governor: Governor | LeasedGovernor
     transport: Transport
     combiner: Combiner | None = None
 

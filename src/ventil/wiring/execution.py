@@ -8,6 +8,7 @@ import gc
 from collections.abc import Awaitable, Callable
 
 from ventil.adapters.lock import StateLock
+from ventil.adapters.shared_lock import SharedLock
 from ventil.adapters.sql import SqlStore
 from ventil.core.fold import Counts
 from ventil.core.period import Period
@@ -15,7 +16,14 @@ from ventil.crashpoint import crashpoint
 from ventil.engine.gate import Patience
 from ventil.engine.prepare import Job, prepare
 from ventil.engine.run import Limits, Outside, Runner
-from ventil.errors import Busy, Cancelled, Interrupted, Stopped, VentilError
+from ventil.errors import (
+    Busy,
+    Cancelled,
+    Interrupted,
+    SettingError,
+    Stopped,
+    VentilError,
+)
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.asked import Result
 from ventil.wiring.kind import Kind
@@ -31,6 +39,11 @@ async def run_job(
     workshop: Workshop, kind: Kind, job: Job, reporter: Reporter, *, max_wait_s: float
 ) -> Result:
     """Resume the job's run or plan a new one, and execute it."""
+    if workshop.shared and len(kind.providers) > 1:
+        raise SettingError(
+            "a job that asks several providers runs on a SQLite file only, for now",
+            hint="leave out --database, or give it a sqlite:///PATH",
+        )
     lock = await locked(workshop, job.name, max_wait_s, reporter)
     try:
         store = workshop.store()
@@ -51,7 +64,7 @@ async def run_job(
 
 async def locked(
     workshop: Workshop, words: str, max_wait_s: float, reporter: Reporter
-) -> StateLock:
+) -> StateLock | SharedLock:
     """The state folder's lock; waits for another process up to *max_wait_s*."""
     lock = workshop.lock()
     loop = asyncio.get_running_loop()
@@ -83,6 +96,12 @@ async def execute(
     resumed: bool,
 ) -> Result:
     """Fetch what is left of *run*, publish, close it. Errors become the result's."""
+    if workshop.shared:
+        from ventil.wiring.shared import follow
+
+        return await follow(
+            workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=resumed
+        )
     from ventil.adapters.durable import DbosQueue
 
     # What the libraries made at import lives as long as the process: the collector
@@ -120,15 +139,15 @@ async def execute(
         try:
             await runner.execute()
         except (Stopped, VentilError) as error:
-            return await _stopped(run, store, error, publish)
-        return await _finished(workshop, run, store, publish)
+            return await close(run, store, error, publish)
+        return await finished(workshop, run, store, publish)
 
 
 Publish = Callable[[str | None], Awaitable[tuple[Counts, bool]]]
 """Publishes a run, given why it waits; the counts, and whether a former artefact was kept."""
 
 
-async def _stopped(run: Run, store: SqlStore, error: VentilError, publish: Publish) -> Result:
+async def close(run: Run, store: SqlStore, error: VentilError, publish: Publish) -> Result:
     """Close a run that ended early; one that waits for its provider publishes too."""
     states = {Interrupted: RunState.INTERRUPTED, Cancelled: RunState.CANCELLED}
     state = states.get(type(error), RunState.SUSPENDED)
@@ -139,7 +158,7 @@ async def _stopped(run: Run, store: SqlStore, error: VentilError, publish: Publi
     return Result(_reread(store, run), counts, error.exit_code, error, kept)
 
 
-async def _finished(workshop: Workshop, run: Run, store: SqlStore, publish: Publish) -> Result:
+async def finished(workshop: Workshop, run: Run, store: SqlStore, publish: Publish) -> Result:
     """Publish and close a run whose chunks are all finished."""
     counts, kept = await publish(None)
     late = counts.missed > run.tolerate * counts.records

@@ -192,13 +192,13 @@ async def run(
 def _check_places(workshop: Workshop, asked: Asked) -> None:
     """Raise OutputError when the artefact cannot go, or must not go, where it is to."""
     check_output(asked.output)
-    database = sqlite_path(workshop.settings.database_url)
-    taken = {
-        Path(asked.catalogue): "the catalogue itself",
-        database: "the state database",
-        database.with_name(f"{database.stem}.queue{database.suffix}"): "the durable queue",
-        workshop.settings.state_dir / "lock": "the lock of the state folder",
-    }
+    taken = {Path(asked.catalogue): "the catalogue itself"}
+    if not workshop.shared:
+        database = sqlite_path(workshop.settings.database_url)
+        queue = database.with_name(f"{database.stem}.queue{database.suffix}")
+        taken[database] = "the state database"
+        taken[queue] = "the durable queue"
+        taken[workshop.settings.state_dir / "lock"] = "the lock of the state folder"
     for place in (asked.output, report_path(asked.output)):
         for other, words in taken.items():
             if _same_file(place, other):

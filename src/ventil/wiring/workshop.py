@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ventil import __version__, providers
+from ventil.adapters import shared_lock
 from ventil.adapters.clock import SteadyClock
 from ventil.adapters.lock import StateLock
+from ventil.adapters.postgres import is_postgres
+from ventil.adapters.shared_lock import SharedLock
 from ventil.adapters.sql import (
     SqlStore,
     database_place,
@@ -30,7 +34,7 @@ class Workshop:
 
     def __init__(self, settings: Settings, *, ahead_s: float = 0.0) -> None:
         self.settings = settings
-        self.clock = SteadyClock(ahead_s=ahead_s)
+        self._ahead_s = ahead_s
         self.stop: Callable[[Exception], None] | None = None
         """Ends the run under way with an error; None while there is none."""
 
@@ -58,6 +62,19 @@ class Workshop:
             ahead_s=ahead_s,
         )
 
+    @property
+    def shared(self) -> bool:
+        """Whether the state database is a server's, for many workers."""
+        return is_postgres(self.settings.database_url)
+
+    @cached_property
+    def clock(self) -> SteadyClock:
+        """This machine's time; on a shared database the database's."""
+        ahead_s = self._ahead_s
+        if self.shared:
+            ahead_s += shared_lock.ahead_s(self.settings.database_url)
+        return SteadyClock(ahead_s=ahead_s)
+
     # -- opening ---------------------------------------------------------------------
 
     def store(self, *, create: bool = True) -> SqlStore:
@@ -74,8 +91,10 @@ class Workshop:
         url = self.settings.database_url
         return *upgrade_database(url), database_place(url)
 
-    def lock(self) -> StateLock:
-        """The lock of the state folder: one runner at a time."""
+    def lock(self) -> StateLock | SharedLock:
+        """The lock of the state folder: one runner at a time. On a server, of each job."""
+        if self.shared:
+            return SharedLock(self.settings.database_url)
         return StateLock(self.settings.state_dir)
 
     def etiquette(self, name: str) -> tuple[str, ...]:
@@ -115,6 +134,11 @@ class Workshop:
                 Governor(policy, now_s),
                 f"the stored state of {name} is not used: {error}",
             )
+
+
+def policy_for(workshop: Workshop, name: str) -> Policy:
+    """The policy of one provider."""
+    return policy_of(workshop.settings.provider(name), providers.anonymous_quotas(name))
 
 
 def policy_of(settings: ProviderSettings, anonymous: tuple[str, ...] = ()) -> Policy:

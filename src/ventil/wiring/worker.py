@@ -1,0 +1,191 @@
+"""A worker: takes part in every running run that it can serve, among any number of others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ventil import __version__
+from ventil.adapters.claims import ClaimQueue
+from ventil.adapters.pacing import Pacing
+from ventil.adapters.worker_store import WorkerStore
+from ventil.core.governor import Governor, GovernorState
+from ventil.core.period import Period
+from ventil.engine.gate import Patience
+from ventil.engine.run import Limits, Outside, Runner
+from ventil.errors import Cancelled, Fenced, StateError, Stopped, VentilError
+from ventil.ports import Reporter, Run, RunState
+from ventil.wiring.kinds import kind_of
+from ventil.wiring.parties import parties_of
+from ventil.wiring.workshop import Workshop, policy_for
+
+LOOK_S = 0.5
+"""How often a worker looks for a run."""
+
+_FOR_EVER_S = float("inf")
+
+
+class Worker:
+    """One membership: from joining to leaving, or to being given up (`Fenced`)."""
+
+    def __init__(
+        self, workshop: Workshop, reporter: Reporter, *, providers: Sequence[str], slots: int
+    ) -> None:
+        self.id = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
+        self._workshop = workshop
+        self._reporter = reporter
+        self._slots = slots
+        self._url = workshop.settings.database_url
+        self._keys = {workshop.provider_key(name): name for name in providers}
+        self._pacing = Pacing(
+            self._url,
+            worker=self.id,
+            host=socket.gethostname(),
+            slots=slots,
+            version=__version__,
+            governors={key: self._new_governor(name) for key, name in self._keys.items()},
+            timeouts_s={
+                key: workshop.settings.provider(name).timeout_s
+                for key, name in self._keys.items()
+            },
+            note=reporter.note,
+        )
+        self._runners: dict[str, Runner] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stopping: asyncio.Future[None] | None = None
+
+    def _new_governor(self, name: str) -> Any:
+        policy = policy_for(self._workshop, name)
+
+        def governor(now_s: float, state: GovernorState | None, lost_s: float) -> Governor:
+            return Governor(policy, now_s, state=state, lost_s=lost_s)
+
+        return governor
+
+    def stop(self, error: Exception) -> None:
+        """Leave: finish what is in flight, give the rest back."""
+        if self._stopping is not None and not self._stopping.done():
+            self._stopping.set_exception(error)
+
+    async def serve(self) -> None:
+        """Work until `stop`, whose error is raised, or until given up: `Fenced`."""
+        self._stopping = asyncio.get_running_loop().create_future()
+        await self._pacing.join()
+        store = WorkerStore(self._url, self.id)
+        waits: list[asyncio.Future[None]] = [self._stopping, self._pacing.lost]
+        try:
+            while not any(future.done() for future in waits):
+                with contextlib.suppress(StateError):  # the database is away
+                    for run_id in store.runs_to_work_on([*self._runs_of]):
+                        if run_id not in self._tasks:
+                            self._begin(run_id, store)
+                await asyncio.wait(waits, timeout=LOOK_S)
+        finally:
+            over = next((f.exception() for f in waits if f.done() and f.exception()), None)
+            for runner in self._runners.values():
+                runner.stop(over if isinstance(over, VentilError) else Stopped("the end"))
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await self._pacing.leave()
+            store.close()
+        for future in waits:
+            if future.done():
+                future.result()
+
+    @property
+    def _runs_of(self) -> Mapping[str, str]:
+        return self._keys
+
+    def _begin(self, run_id: str, store: WorkerStore) -> None:
+        task = asyncio.create_task(self._work(run_id, store))
+        self._tasks[run_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
+
+    async def _work(self, run_id: str, store: WorkerStore) -> None:
+        """Take part in one run until it is over, or this worker's part of it is."""
+        try:
+            run = store.run(run_id)
+            if run is not None:
+                await self._take_part(replace(run, tallies=store.part(run_id)), store)
+        except Cancelled as error:
+            store.update_run(run_id, state=RunState.CANCELLED, message=error.message)
+        except Fenced as error:
+            self._reporter.note(error.message)
+        except StateError as error:
+            self._reporter.note(f"run {run_id}: {error.message}; it goes on later")
+            await asyncio.sleep(LOOK_S)
+        except Stopped:
+            pass
+        finally:
+            self._runners.pop(run_id, None)
+            for leases in self._pacing.leases.values():
+                leases.finished(run_id)
+
+    async def _take_part(self, run: Run, store: WorkerStore) -> None:
+        workshop, kind = self._workshop, kind_of(run)
+        leases = self._pacing.leases
+        quiet = _Quiet(self._reporter)
+        parties = [
+            replace(party, governor=leases[party.key].governor(run.id))
+            for party in parties_of(workshop, kind.providers, store, quiet)
+        ]
+        settings = workshop.settings.run
+        async with kind.workbench() as workbench:
+            runner = Runner(
+                run,
+                Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
+                outside=Outside(
+                    store, ClaimQueue(store, self._pacing.clock), self._pacing.clock, quiet,
+                    workbench,
+                ),
+                recipe=kind.recipe(workshop),
+                parties=parties,
+                limits=Limits(
+                    chunks_at_once=self._slots,
+                    retries=settings.retries,
+                    retry_delay_s=settings.retry_delay_s,
+                    tries=settings.tries,
+                    side_by_side=kind.side_by_side(workshop),
+                    patience=Patience(_FOR_EVER_S, _FOR_EVER_S),
+                    journaled=len(parties) > 1,
+                ),
+            )  # fmt: skip
+            for party in parties:
+                leases[party.key].on_grant(run.id, runner.wake)
+            self._runners[run.id] = runner
+            await runner.execute()
+
+
+class _Quiet:
+    """Passes on what a person should know, and nothing about progress."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.note = reporter.note
+
+    def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
+        pass
+
+    def progress(self, snapshot: Mapping[str, Any]) -> None:
+        pass
+
+    def ended(self, text: str) -> None:
+        pass
+
+
+async def serve(
+    workshop: Workshop, reporter: Reporter, *, providers: Sequence[str], slots: int
+) -> None:
+    """Work until `workshop.stop` is called. Given up by the others, join again."""
+    while True:
+        worker = Worker(workshop, reporter, providers=providers, slots=slots)
+        workshop.stop = worker.stop
+        reporter.note(f"worker {worker.id} serves {', '.join(providers)}")
+        try:
+            await worker.serve()
+        except Fenced as error:
+            reporter.note(f"{error.message}; joining again")
