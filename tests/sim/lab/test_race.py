@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from ventil.sim import lab
+from ventil.sim.lab.over_http import SCENARIOS as SHORT
 from ventil.sim.lab.provider import HANGS
 from ventil.sim.lab.race import _Race, jain
 
@@ -241,3 +242,13 @@ def test_a_warm_start_goes_on_where_the_run_before_stopped() -> None:
     cold, warm = lab.run(scenario, "ventil"), lab.run(scenario, "ventil-warm")
     assert warm.ratio < cold.ratio
     assert warm.client == "ventil-warm"
+
+
+def test_retries_may_wait_behind_first_tries() -> None:
+    """Then what failed comes last, and a job with errors ends later for it."""
+    scenario = SHORT["E1"]
+    first = lab.run(scenario, "ventil", seed=0)
+    last = lab.run(scenario, "ventil", seed=0, retries_last=True)
+    assert first.finished
+    assert last.finished
+    assert last.makespan_s > first.makespan_s

@@ -65,6 +65,7 @@ def run(
     seed: int = 0,
     trace: bool = False,
     give_up: float = GIVE_UP,
+    retries_last: bool = False,
 ) -> Result:
     """One experiment: `run("S2", "aimd", seed=1)`.
 
@@ -79,7 +80,15 @@ def run(
         name, maker = client, CLIENTS[client]
     else:
         name, maker = getattr(client, "__name__", "client"), client
-    return _run(what, maker, name=name, seed=seed, trace=trace, give_up=give_up)
+    return _run(
+        what,
+        maker,
+        name=name,
+        seed=seed,
+        trace=trace,
+        give_up=give_up,
+        retries_last=retries_last,
+    )
 
 
 def _warmed(what: Scenario, seed: int) -> Callable[[int], Client]:

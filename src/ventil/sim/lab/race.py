@@ -3,7 +3,8 @@
 A refused, failed or timed-out record comes back to the same queue, ready again after its
 Retry-After, without one after 0.05 s, from the fourth attempt on after a full jitter of
 min(20 s, 0.5 s * 2**k); so that makespans compare equal work. Records that are ready again
-go first. Several workers split the records evenly and know nothing of each other.
+go first, unless `retries_last`. Several workers split the records evenly and know nothing of
+each other.
 """
 
 from __future__ import annotations
@@ -164,13 +165,18 @@ def run(
     seed: int = 0,
     trace: bool = False,
     give_up: float = GIVE_UP,
+    retries_last: bool = False,
 ) -> Result:
     """Run `scenario` with one client per worker, made by `make_client(seed)`.
 
+    `retries_last`: records that are ready again wait behind those never tried, as at a gate
+    where all records stand in line from the beginning.
     `trace` keeps a `Moment` every half second. Raises `Deadlock` when a worker with
     pending records has nothing to wait for.
     """
-    return _Race(scenario, make_client, name, seed, trace, give_up).run()
+    race = _Race(scenario, make_client, name, seed, trace, give_up)
+    race.retries_last = retries_last
+    return race.run()
 
 
 class _Race:
@@ -189,6 +195,7 @@ class _Race:
         self.name = name
         self.seed = seed
         self.trace = trace
+        self.retries_last = False
         self.oracle_s = scenario.oracle_s(seed)
         self.until_s = give_up * self.oracle_s + max(scenario.starts_s)
         self.heap: Heap = []
@@ -271,8 +278,8 @@ class _Race:
         client = worker.client
         ready = worker.ready
         while True:
-            retry = bool(ready)
             fresh = worker.end - worker.next
+            retry = bool(ready) and not (fresh and self.retries_last)
             if not retry and not fresh:
                 return
             pending = len(ready) + fresh + worker.delayed
