@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ventil import providers
 from ventil.ports import Run
-from ventil.wiring.changelogs import NAME, Changelogs
 from ventil.wiring.kind import Kind
 from ventil.wiring.runs import provider_of
 from ventil.wiring.stats import Stats
@@ -13,4 +12,10 @@ from ventil.wiring.stats import Stats
 def kind_of(run: Run) -> Kind:
     """The kind of a stored run. Raises SettingError when this version does not know it."""
     name = provider_of(run)
-    return Changelogs() if name == NAME else Stats(providers.get(name))
+    if name not in providers.names():
+        # Brings the renderers of markup along, which other jobs do without.
+        from ventil.wiring.changelogs import NAME, Changelogs
+
+        if name == NAME:
+            return Changelogs()
+    return Stats(providers.get(name))
