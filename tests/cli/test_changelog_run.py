@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,17 +52,22 @@ def undisturbed(hosts: HostsThread, tmp_path_factory: pytest.TempPathFactory) ->
     }
 
 
-def command(folder: Path, *words: str, crash_at: str = "", token: bool = True) -> Ended:
-    """Give the command in a process of its own."""
+def environment(*, crash_at: str = "", token: bool = True) -> dict[str, str]:
+    """That of a command, without variables of Ventil's own."""
     source = Path(__file__).parent.parent.parent / "src"
     environ = {name: text for name, text in os.environ.items() if "VENTIL_" not in name}
     environ |= {"PYTHONPATH": str(source), "NO_COLOR": "1"}
     environ |= {"SIM_TOKEN": TOKEN} if token else {}
     environ |= {"VENTIL_CRASH_AT": crash_at} if crash_at else {}
+    return environ
+
+
+def command(folder: Path, *words: str, crash_at: str = "", token: bool = True) -> Ended:
+    """Give the command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "ventil.cli.main", *(words or RUN)],
         cwd=folder,
-        env=environ,
+        env=environment(crash_at=crash_at, token=token),
         capture_output=True,
         text=True,
         timeout=240,
@@ -151,6 +158,26 @@ def test_a_second_run_is_nearly_free(hosts: HostsThread, undisturbed: dict[str, 
     assert hosts.requests() - before <= 1.2 * PACKAGES
     assert said(published(folder)) == said(undisturbed["site"])
     assert {path: path.stat().st_mtime_ns for path in pages} == pages
+
+
+@pytest.mark.slow
+def test_an_interrupted_publishing_goes_on(
+    hosts: HostsThread, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Ctrl-C counts while pages are written too: 130, or 0 where it came too late."""
+    hosts.furnish(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ventil.cli.main", *RUN], cwd=tmp_path, env=environment()
+    )
+    while process.poll() is None and not any((tmp_path / "site").rglob("index.html")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(120) in (0, 130)
+    before = hosts.requests()
+    ended = command(tmp_path)
+    assert ended.code == 0, ended.said
+    assert hosts.requests() == before
+    assert said(published(tmp_path)) == said(undisturbed["site"])
 
 
 @pytest.mark.slow

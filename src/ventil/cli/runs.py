@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from ventil.cli.again import go_on
 from ventil.cli.console import about, number, print_json, print_table, put, say
 from ventil.cli.progress import reporter_for
-from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, duration, finish
+from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, finish
 
 if TYPE_CHECKING:
     from ventil.ports import Run
@@ -201,18 +202,8 @@ def resume(
 
     Example: ventil runs resume last
     """
-    from ventil.wiring import resume as go_on
-
     workshop = open_workshop(database, config)
-    max_wait_s = duration("--max-wait", max_wait)
-    run_id = resolve(workshop, run)
-    reporter = reporter_for(quiet=quiet)
-    return finish(
-        lambda: go_on(workshop, run_id, reporter, max_wait_s=max_wait_s),
-        workshop,
-        reporter,
-        as_json=json,
-    )
+    return go_on(workshop, resolve(workshop, run), max_wait=max_wait, as_json=json, quiet=quiet)
 
 
 def resolve(workshop: Workshop, run: str) -> str:

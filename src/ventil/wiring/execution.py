@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from ventil.adapters.lock import StateLock
 from ventil.adapters.shared_lock import SharedLock
@@ -132,15 +133,42 @@ async def execute(
         workshop.stop = runner.stop
 
         async def publish(suspended: str | None) -> tuple[Counts, bool]:
-            return await kind.publish(
-                workshop, run, store, runner.tallies(), workbench, suspended=suspended
+            return await _unless_stopped(
+                workshop,
+                kind.publish(
+                    workshop, run, store, runner.tallies(), workbench, suspended=suspended
+                ),
             )
 
         try:
-            await runner.execute()
-        except (Stopped, VentilError) as error:
+            try:
+                await runner.execute()
+            except (Stopped, VentilError) as error:
+                return await close(run, store, error, publish)
+            return await finished(workshop, run, store, publish)
+        except Interrupted as error:  # while it was published
             return await close(run, store, error, publish)
-        return await finished(workshop, run, store, publish)
+
+
+_T = TypeVar("_T")
+
+
+async def _unless_stopped(workshop: Workshop, work: Coroutine[Any, Any, _T]) -> _T:
+    """What *work* gives; raises the error that `workshop.stop` is told meanwhile."""
+    task = asyncio.ensure_future(work)
+    told: list[Exception] = []
+
+    def stop(error: Exception) -> None:
+        told.append(error)
+        task.cancel()
+
+    workshop.stop = stop
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if told:
+            raise told[0] from None
+        raise
 
 
 Publish = Callable[[str | None], Awaitable[tuple[Counts, bool]]]

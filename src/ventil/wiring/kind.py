@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,7 +41,7 @@ class Kind(Protocol):
         """Raise OutputError when the artefact could not be written there."""
         ...
 
-    async def publish(
+    def publish(
         self,
         workshop: Workshop,
         run: Run,
@@ -50,7 +50,7 @@ class Kind(Protocol):
         workbench: Workbench | None,
         *,
         suspended: str | None,
-    ) -> tuple[Counts, bool]:
+    ) -> Coroutine[Any, Any, tuple[Counts, bool]]:
         """Write the artefacts; the counts, and whether a former one was kept.
 
         *tallies* as in `Run`. *suspended* says why the run waits, None when it is over.
