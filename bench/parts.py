@@ -68,7 +68,7 @@ def strip(variant: str) -> None:
     if taken >= 1:
         HttpTransport.send = send  # type: ignore[method-assign]
     if taken >= 2:
-        SqlStore.record = lambda *_: None  # type: ignore[method-assign,assign]
+        SqlStore.record = lambda *_, **__: None  # type: ignore[method-assign,assign]
     if taken >= 3:
         Gate.acquire = acquire  # type: ignore[method-assign,assign]
         Gate.settle = lambda *_: None  # type: ignore[method-assign,assign]
