@@ -113,6 +113,8 @@ def test_every_command_without_a_worker(
         max_in_flight=4,
         timeout="3s",
     )
+    with open(site.folder / "ventil.toml", "a") as file:
+        file.write("tries = 1\n")
     assert json.loads(command("plan", "names.json", "--json"))["to_ask"] == 20
     command("stats", "names.json", "--tolerate", "0%", code=3)
     assert bad in command("failures", "list", "--json")
