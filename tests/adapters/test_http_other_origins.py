@@ -48,3 +48,15 @@ def test_a_fault_names_the_other_origin() -> None:
         [reply] = asyncio.run(send(own.url, Request("/x", origin="http://127.0.0.1:9")))
     assert isinstance(reply, Fault)
     assert "127.0.0.1:9" in reply.detail
+
+
+def test_another_origin_must_be_public() -> None:
+    """A name that leads to this machine is not asked, unless it is the provider itself."""
+    with RawServer(lambda exchange: exchange.answer(b"inside")) as own:
+        port = own.url.rpartition(":")[2]
+        inside = Request("/x", origin=f"http://localhost:{port}")
+        [refused] = asyncio.run(send(own.url, inside))
+        assert isinstance(refused, Fault)
+        assert refused.detail == "localhost leads to an address that is not public"
+        [allowed] = asyncio.run(send(f"http://localhost:{port}", inside))
+        assert isinstance(allowed, Response)

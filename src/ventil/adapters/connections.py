@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
+import socket
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
@@ -50,6 +53,40 @@ class Connections(aiohttp.TCPConnector):
             if not protocol.should_close:
                 return connection
             connection.close()
+
+
+class NotPublic(OSError):
+    """A host name that leads into a private network, or to this machine."""
+
+
+class PublicResolver(AbstractResolver):
+    """Resolves names to public addresses alone.
+
+    For hosts that an answer named and not the user: anybody may let a public name point to
+    an address inside. What is checked here is what is connected to, so that a name which
+    answers differently the second time gains nothing.
+    """
+
+    def __init__(self) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The public ones of the host's addresses. Raises NotPublic when there is none."""
+        found = await self._resolver.resolve(host, port, family)
+        public = [
+            one
+            for one in found
+            if ipaddress.ip_address(one["host"].partition("%")[0]).is_global
+        ]
+        if not public:
+            raise NotPublic(f"{host} leads to an address that is not public")
+        return public
+
+    async def close(self) -> None:
+        """Nothing is kept open."""
+        await self._resolver.close()
 
 
 class _Protocol(ResponseHandler):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from ventil.adapters.connections import Connections
+from ventil.adapters.connections import Connections, NotPublic, PublicResolver
 from ventil.adapters.plain import PlainGet, plain_get
 from ventil.core.exchange import Fault, FaultKind, Reply, Request, Response
 
@@ -36,7 +36,8 @@ class HttpTransport:
     `base_url` has no trailing slash. `timeout_s` bounds an exchange from the connection to
     the last byte. `connections` bounds the sockets open at once; it should not be below
     the provider's ceiling of requests in flight. `authorization` is sent to the base URL
-    alone, never to another origin that a request names.
+    alone, never to another origin that a request names; and what such an origin's name
+    resolves to must be public.
     """
 
     def __init__(
@@ -64,26 +65,43 @@ class HttpTransport:
         self._peer = _peer(self._base, self._proxy)
         self._path = URL(self._base, encoded=True).raw_path.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._elsewhere: aiohttp.ClientSession | None = None  # other origins, no proxy
         self._plain: PlainGet | None = None
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._pool = Connections(
-                limit=self._connections, limit_per_host=0, ttl_dns_cache=300
-            )
-            self._session = aiohttp.ClientSession(
-                connector=self._pool,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                headers=self._headers,
-                auto_decompress=False,
-                trust_env=False,
-            )
-            # aiohttp 3.14 sends an idempotent request a second time when the connection
-            # breaks before the answer (client.py, after RFC 9112, 9.3.1), also a fresh
-            # connection. No quota would know of it, and there is no public switch.
-            self._session._retry_connection = False
+            self._pool = self._connect()
+            self._session = self._new_session(self._pool)
         return self._session
+
+    def _open_for(self, request: Request) -> aiohttp.ClientSession:
+        """The session that may connect to where *request* goes."""
+        origin = request.origin
+        if origin is None or _proxy_for(origin) or URL(origin) == URL(self._base).origin():
+            return self._open()
+        if self._elsewhere is None:
+            self._elsewhere = self._new_session(self._connect(resolver=PublicResolver()))
+        return self._elsewhere
+
+    def _connect(self, resolver: PublicResolver | None = None) -> Connections:
+        return Connections(
+            limit=self._connections, limit_per_host=0, ttl_dns_cache=300, resolver=resolver
+        )
+
+    def _new_session(self, pool: Connections) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=pool,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=self._timeout,
+            headers=self._headers,
+            auto_decompress=False,
+            trust_env=False,
+        )
+        # aiohttp 3.14 sends an idempotent request a second time when the connection
+        # breaks before the answer (client.py, after RFC 9112, 9.3.1), also a fresh
+        # connection. No quota would know of it, and there is no public switch.
+        session._retry_connection = False
+        return session
 
     async def send(self, request: Request) -> Reply:
         """One exchange. Whatever the network does becomes a `Fault`.
@@ -109,7 +127,7 @@ class HttpTransport:
 
     async def _send(self, request: Request) -> Reply:
         """The session's way."""
-        async with self._open().request(
+        async with self._open_for(request).request(
             request.method,
             URL((request.origin or self._base) + request.target, encoded=True),
             headers=self._fields(request) or None,
@@ -160,9 +178,10 @@ class HttpTransport:
         if self._plain is not None:
             self._plain.close()
             self._plain = None
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._elsewhere):
+            if session is not None:
+                await session.close()
+        self._session = self._elsewhere = None
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
@@ -228,6 +247,8 @@ def _fault(error: Exception, host: str, peer: str) -> Fault:
     `peer` is whom we connect to: the host, or the proxy before it.
     """
     if isinstance(error, aiohttp.ClientConnectorDNSError):
+        if isinstance(error.os_error, NotPublic):
+            return Fault(FaultKind.DNS, str(error.os_error))
         return Fault(FaultKind.DNS, f"the host name {peer} does not resolve")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return Fault(FaultKind.TLS, f"no TLS connection to {host}: {_words(error)}")
