@@ -44,6 +44,7 @@ _REQUEST = struct.Struct("!HQdQQ")  # as in ventil.tasks.__main__, which shares 
 _ANSWER = struct.Struct("!cQ")
 _START_S = 60.0  # a loaded machine may take long to start an interpreter
 _LOOK_S = 0.25
+_LAST_S = 2.0  # what closes its pipes without ending is killed after that
 _LONGEST_WORDS = 2_000
 _SOURCE = str(Path(__file__).resolve().parents[2])  # where this package is
 _KEEP = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")  # the interpreter's own needs
@@ -301,7 +302,11 @@ class _Worker:
 
     async def _ended(self, task: str, limits: Limits) -> WorkbenchError:
         """Why the process ended in the middle of a task."""
-        self._process_kill()  # it may have closed its pipes only
+        # To signal a process that has just died takes its status away from asyncio, so it
+        # gets a moment first; it may also have closed its pipes only.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), _LAST_S)
+        self._process_kill()
         code = await self._process.wait()
         if code == -signal.SIGPROF:
             return TooLong(
