@@ -14,7 +14,14 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from ventil import providers
-from ventil.config.declared import KINDS, ProviderTable, RunSettings, Table, TopTable
+from ventil.config.declared import (
+    KINDS,
+    ChangelogSettings,
+    ProviderTable,
+    RunSettings,
+    Table,
+    TopTable,
+)
 from ventil.config.layers import Key, dotted, variable
 from ventil.config.load import SHIPPED_KEYS
 from ventil.core.duration import format_duration
@@ -93,6 +100,8 @@ def page() -> str:
         *_section(TopTable, ()),
         "## `[run]`\n",
         *_section(RunSettings, ("run",)),
+        "## `[changelogs]`\n",
+        *_section(ChangelogSettings, ("changelogs",)),
         "## `[providers.NAME]`\n",
         f"Known providers: {', '.join(f'`{name}`' for name in names)}. The variables are those"
         f" of `{example}`.\n",

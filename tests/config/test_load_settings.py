@@ -548,3 +548,17 @@ def test_any_value_is_taken_or_named(flags: dict[str, object]) -> None:
     """Whatever is written, the answer is settings or a SettingError, never a traceback."""
     with suppress(SettingError):
         load_settings(flags=flags, environ={}, cwd=Path("/nowhere"), profiles=PROFILES)
+
+
+def test_the_site_of_changelogs(desk: Desk) -> None:
+    """Where it will be read, and its title; nothing is assumed of the address."""
+    site = desk.load().changelogs
+    assert (site.base_url, site.title) == (None, "Changelogs")
+    desk.file(
+        '[changelogs]\nbase_url = "https://changes.example.org/"\ntitle = "What is new"\n'
+    )
+    site = desk.load().changelogs
+    assert (site.base_url, site.title) == ("https://changes.example.org", "What is new")
+    assert "changelogs.title" in desk.fault({"changelogs.title": "two\nlines"})
+    assert "must be an http or https URL" in desk.fault({"changelogs.base_url": "ftp://x/"})
+    assert "[changelogs]" in desk.fault({"changelogs": "x"})

@@ -169,6 +169,12 @@ def _contact(value: object) -> object:
     return value
 
 
+def _title(value: object) -> object:
+    if isinstance(value, str) and not (0 < len(value.strip()) <= 200 and value.isprintable()):
+        raise ValueError("must be 1 to 200 printable characters on one line")
+    return value.strip() if isinstance(value, str) else value
+
+
 def _list(value: object) -> object:
     """A list as it is; a text (from the environment, say) as JSON or split at commas."""
     if not isinstance(value, str):
@@ -195,6 +201,7 @@ Share = Annotated[float, BeforeValidator(_share)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database_url)]
 Contact = Annotated[str, BeforeValidator(_contact)]
+Title = Annotated[str, BeforeValidator(_title)]
 Credential = Annotated[SecretRef, BeforeValidator(SecretRef.parse)]
 
 KINDS: Mapping[Any, str] = {
@@ -206,6 +213,7 @@ KINDS: Mapping[Any, str] = {
     BaseUrl: "URL",
     DatabaseUrl: "URL",
     Contact: "text",
+    Title: "text",
     Credential: "reference to a secret",
     bool: "true or false",
 }
@@ -278,6 +286,18 @@ class RunSettings(Table):
         description="Days that settled samples are kept. The last good value of a record is"
         " kept longer.",
     )
+
+
+class ChangelogSettings(Table):
+    """The site of changelogs."""
+
+    base_url: BaseUrl | None = Field(
+        None,
+        description="Where the site will be read. Feeds need it for absolute links, and for"
+        " ids of their own: set it before the first feed is read by anybody.",
+        examples=["https://changes.example.org"],
+    )
+    title: Title = Field("Changelogs", description="What stands above the site and its feed.")
 
 
 class ProviderTable(Table):

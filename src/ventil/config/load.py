@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from ventil.config.declared import (
+    ChangelogSettings,
     ProviderTable,
     RunSettings,
     SecretRef,
@@ -107,6 +108,7 @@ class Settings:
     database_url: str = field(repr=False)  # it may hold a password
     state_dir: Path
     run: RunSettings
+    changelogs: ChangelogSettings
     providers: Mapping[str, ProviderSettings]
     sources: Mapping[str, str]
 
@@ -173,13 +175,14 @@ def load_settings(
 
     top = _validated(TopTable, (), winners, faults)
     run = _validated(RunSettings, ("run",), winners, faults)
+    changelogs = _validated(ChangelogSettings, ("changelogs",), winners, faults)
     providers: dict[str, ProviderSettings] = {}
     for name, shipped in profiles.items():
         table = _validated(ProviderTable, ("providers", name), winners, faults)
         if table is not None:
             providers[name] = _merged(name, table, shipped)
             faults.extend(_loosened(providers[name], shipped, winners))
-    if faults or top is None or run is None:
+    if faults or top is None or run is None or changelogs is None:
         raise _error(faults)
 
     database_url, state_dir = _placed(top.database_url, cwd)
@@ -193,6 +196,7 @@ def load_settings(
         database_url=database_url,
         state_dir=state_dir,
         run=run,
+        changelogs=changelogs,
         providers=MappingProxyType(providers),
         sources=MappingProxyType(sources),
     )
@@ -208,6 +212,7 @@ def known_keys(profiles: Iterable[str]) -> list[Key]:
     return [
         *((name,) for name in names_of(TopTable)),
         *(("run", name) for name in names_of(RunSettings)),
+        *(("changelogs", name) for name in names_of(ChangelogSettings)),
         *(("providers", p, name) for p in profiles for name in names_of(ProviderTable)),
     ]
 
@@ -326,7 +331,8 @@ def _placed(database_url: str, cwd: Path) -> tuple[str, Path]:
 
 
 def _is_table(key: Key, profiles: Iterable[str]) -> bool:
-    return key in {("run",), ("providers",), *(("providers", name) for name in profiles)}
+    tables = {("run",), ("changelogs",), ("providers",)}
+    return key in {*tables, *(("providers", name) for name in profiles)}
 
 
 def _unknown(
@@ -344,7 +350,7 @@ def _unknown(
     if key[0] == "providers" and len(key) > 1 and key[1] not in profiles:
         return _Fault(f"{at}: there is no provider {key[1]!r}", _nearest(key[1], profiles))
     beside = [other[-1] for other in known if other[:-1] == key[:-1]]
-    tables = ["run", "providers"] if len(key) == 1 else []
+    tables = ["run", "changelogs", "providers"] if len(key) == 1 else []
     hint = _nearest(key[-1], [*beside, *tables])
     elsewhere = sorted({dotted(other) for other in known if other[-1] == key[-1]})
     if not beside or (elsewhere and key[-1] not in beside):

@@ -88,11 +88,18 @@ class Changelogs:
         suspended: str | None,
     ) -> tuple[Counts, bool]:
         """Write the site and its report; the counts."""
+        from ventil.changelog.render.pages import Site
         from ventil.wiring.site import publish_site
 
-        now_s = workshop.clock.now_s()
+        settings = workshop.settings.changelogs
         counts = await publish_site(
-            run, store, tallies, workbench, now_s=now_s, suspended=suspended
+            run,
+            store,
+            tallies,
+            workbench,
+            site=Site(title=settings.title, base=settings.base_url),
+            now_s=workshop.clock.now_s(),
+            suspended=suspended,
         )
         return counts, False
 

@@ -84,6 +84,7 @@ async def publish_site(
     tallies: Mapping[str, Any],
     workbench: Workbench | None,
     *,
+    site: Site,
     now_s: float,
     suspended: str | None,
 ) -> Counts:
@@ -92,7 +93,7 @@ async def publish_site(
     What cannot be rendered within the limits keeps its former pages, and is counted as
     failed.
     """
-    output, site = Path(run.output), Site()
+    output = Path(run.output)
     records: dict[str, Published] = {}
     todo = ready(run, store)
 
