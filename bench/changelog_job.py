@@ -160,7 +160,7 @@ def measure(quick: bool) -> dict[str, Any]:
                 kills += code == -9
                 if code != -9:
                     break
-            _, asked = killed.give()
+            code, asked = killed.give()
             together += asked
             again = (together - undisturbed).total()
             missing = len(undisturbed.keys() - together.keys())
