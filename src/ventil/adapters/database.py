@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -41,7 +42,7 @@ class Session(Protocol):
         """Run a statement for each of *rows*, in their order."""
 
 
-class Database:
+class Database(ABC):
     """A database of one kind. Used from one thread.
 
     `place` names it for a person, without any secret. `shared`: other processes write to it
@@ -71,27 +72,27 @@ class Database:
         ):
             yield db
 
+    @abstractmethod
     def direct(self) -> contextlib.AbstractContextManager[Session]:
         """The driver's connection, kept. Each read stands for itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transaction(self) -> contextlib.AbstractContextManager[Session]:
         """A write transaction on the driver's connection, whole or not at all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def upsert_samples(self, db: Session, rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of `sample` in their order; see `Ledger.record`."""
-        raise NotImplementedError
 
     # -- kinds -----------------------------------------------------------------------
 
+    @abstractmethod
     def among(self, column: str) -> str:
         """The condition that *column* is one of the keys in one parameter."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keys(self, keys: Sequence[str]) -> Any:
         """That parameter."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def faults(self) -> Iterator[None]:
@@ -106,13 +107,13 @@ class Database:
 
     driver_errors: tuple[type[Exception], ...] = (sa.exc.DBAPIError,)
 
+    @abstractmethod
     def as_error(self, error: Exception) -> VentilError:
         """What a database error means to a person, and what to do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def as_damage(self, words: str) -> VentilError:
         """The database does not hold what was written to it."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close every connection."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from ventil.sim.lab.client import FOREVER, Baseline
@@ -106,7 +107,7 @@ class Aimd(Baseline):
             self.reduced_s = now_s
 
 
-class _Windowed(Baseline):
+class _Windowed(Baseline, ABC):
     """Means over windows of a second (or two of the shortest latency) of 10 samples or more.
 
     Failures are no samples (a quick refusal would look like a quick answer); they only mark
@@ -147,9 +148,9 @@ class _Windowed(Baseline):
             self._clear()
             self.adjust(mean, in_flight, dropped)
 
+    @abstractmethod
     def adjust(self, mean_s: float, in_flight: int, dropped: bool) -> None:
         """One window's mean latency, greatest number under way, whether any failed."""
-        raise NotImplementedError
 
 
 class Gradient2(_Windowed):
