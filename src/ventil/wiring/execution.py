@@ -108,7 +108,7 @@ async def execute(
     # What the libraries made at import lives as long as the process: the collector
     # need not look at it again and again while requests come and go.
     gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+    gc.set_threshold(10_000, 20, 50)
     parties = parties_of(workshop, kind.providers, store, reporter)
     queue = DbosQueue(workshop.settings.database_url)
     runs = workshop.settings.run
