@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from postgres_server import PostgresServer
-from ventil.adapters import pacing as module
+from ventil.adapters import pacing, roster, terms
 from ventil.adapters.pacing import Pacing
 from ventil.adapters.postgres import conninfo
 from ventil.adapters.sql import upgrade_database
@@ -36,9 +36,9 @@ def url(postgres: PostgresServer) -> str:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beats, terms and silences that are shorter, for tests."""
-    monkeypatch.setattr(module, "BEAT_S", 0.1)
-    monkeypatch.setattr(module, "TERM_S", 2.0)
-    monkeypatch.setattr(module, "ENDED_S", 0.5)
+    monkeypatch.setattr(pacing, "BEAT_S", 0.1)
+    monkeypatch.setattr(terms, "TERM_S", 2.0)
+    monkeypatch.setattr(roster, "ENDED_S", 0.5)
 
 
 def worker_of(url: str, name: str, notes: list[str], *quotas: str, most: int = 5) -> Pacing:

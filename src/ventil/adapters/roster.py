@@ -1,0 +1,103 @@
+"""The other workers, as one of them sees them: who lives, and who is given up.
+
+A worker renews its row twice a second, and holds a lock of its session, which the database
+releases when its process ends: so a killed one is given up within three seconds, a stopped
+or cut-off one after `SILENT_S`. Whoever gives it up marks it gone and frees its chunks in
+one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from ventil.adapters.database_clock import DatabaseClock
+from ventil.core.silence import Silence
+
+SILENT_S = 5.0
+"""A worker whose row stood still for so long, while we looked, is given up."""
+
+ENDED_S = 2.0
+"""The same for one whose session has ended."""
+
+LOCK_CLASS = 1_447_382_356
+NOW = "extract(epoch FROM clock_timestamp())::float8"
+"""The database's time, in a statement."""
+
+Connection = psycopg.AsyncConnection[TupleRow]
+
+
+class Roster:
+    """The workers' table. `note` is told who was given up."""
+
+    def __init__(self, worker: str, clock: DatabaseClock, note: Callable[[str], None]) -> None:
+        self._worker = worker
+        self._clock = clock
+        self._note = note
+        self._silence = Silence()
+        self.numbers: dict[str, int] = {}
+        """The number of each worker ever seen, by its id."""
+
+    def begin(self) -> None:
+        """Nothing was seen for a while: every silence begins anew."""
+        self._silence = Silence()
+
+    async def look(self, connection: Connection) -> Mapping[str, str]:
+        """Give up who is gone; those that live, ourselves among them.
+
+        With the provider keys they serve, as a list in JSON.
+        """
+        found = await connection.execute(_ALL, (LOCK_CLASS,))
+        rows = await found.fetchall()
+        now_s = self._clock.now_s()
+        live: dict[str, str] = {}
+        for worker, number, seen_s, provider_keys, locked in rows:
+            self.numbers[worker] = number
+            if worker == self._worker:
+                live[worker] = provider_keys
+                continue
+            if self._silence.lasts_s(worker, (seen_s, locked), now_s) > (
+                SILENT_S if locked else ENDED_S
+            ):
+                await self.give_up(connection, worker, "silent" if locked else "ended")
+            else:
+                live[worker] = provider_keys
+        self._silence.forget(keep=live)
+        return live
+
+    async def give_up(self, connection: Connection, worker: str, how: str) -> None:
+        """Mark a worker gone and free its chunks, in one transaction."""
+        async with connection.transaction():
+            done = await connection.execute(
+                "UPDATE worker SET gone = %s WHERE id = %s AND gone IS NULL", (how, worker)
+            )
+            await connection.execute(
+                "UPDATE chunk SET owner = NULL WHERE owner = %s AND NOT finished", (worker,)
+            )
+        if done.rowcount and how != "left":
+            self._note(f"worker {worker} is gone ({how}); its chunks are free")
+
+
+async def how_gone(connection: Connection, worker: str) -> str | None:
+    """How a worker went: left, ended or silent; None when it did not."""
+    found = await connection.execute("SELECT gone FROM worker WHERE id = %s", (worker,))
+    row = await found.fetchone()
+    return "left" if row is None else row[0]
+
+
+async def latest_silent_s(connection: Connection) -> float | None:
+    """When one that was given up as silent was seen last: it may live on, unseen."""
+    found = await connection.execute("SELECT max(seen_s) FROM worker WHERE gone = 'silent'")
+    row = await found.fetchone()
+    return None if row is None else row[0]
+
+
+_ALL = """
+SELECT w.id, w.number, w.seen_s, w.providers, EXISTS (
+  SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND l.classid::bigint = %s AND l.objid::bigint = w.number)
+FROM worker w WHERE w.gone IS NULL
+"""
