@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ventil import providers
 from ventil.adapters.sql import SqlStore
 from ventil.changelog.finder import ECOSYSTEMS, Manners, Package, find
 from ventil.changelog.recipe import ChangelogRecipe, key_of, package_in
@@ -27,15 +25,12 @@ from ventil.sources.catalogue import Catalogue
 from ventil.sources.packages import Named, read_packages
 from ventil.wiring.asked import Asked, Result
 from ventil.wiring.execution import run_job
+from ventil.wiring.served import CHANGELOGS, changelog_names, changelogs_key
 from ventil.wiring.workshop import Workshop
-
-NAME = "changelogs"
-"""What stands before the @ in `Run.provider` of this kind."""
 
 PERIODS = ("day", "week", "month")
 """How long an answer settles a package whose version does not change."""
 
-_LEFT_OUT = frozenset({"crates"})  # its index and archives are asked instead
 _LONGEST_NAME = 214
 _MOST_PROCESSES = 4
 
@@ -47,7 +42,7 @@ class Changelogs:
     @property
     def providers(self) -> tuple[str, ...]:
         """Every registry and code host that the finder may name."""
-        return tuple(name for name in providers.api_names() if name not in _LEFT_OUT)
+        return changelog_names()
 
     def recipe(self, workshop: Workshop) -> ChangelogRecipe:
         """The finder, with GraphQL where a token for GitHub is configured."""
@@ -56,9 +51,8 @@ class Changelogs:
         return ChangelogRecipe(search, {n: workshop.base_url(n) for n in self.providers})
 
     def key(self, workshop: Workshop) -> str:
-        """Tells apart where the providers are: what a simulation said is not the world's."""
-        places = "\n".join(map(workshop.provider_key, self.providers))
-        return f"{NAME}@{hashlib.sha256(places.encode()).hexdigest()[:8]}"
+        """Of all of them together; see `changelogs_key`."""
+        return changelogs_key(workshop)
 
     def side_by_side(self, workshop: Workshop) -> int:
         """All of a chunk: each goes its own way, and some will wait."""
@@ -134,7 +128,7 @@ def job_of(workshop: Workshop, asked: Asked, catalogue: Catalogue) -> Job:
     key = kind.key(workshop)
     output = str(asked.output.absolute())
     return Job(
-        name=f"{NAME} {period.name} -> {output}",
+        name=f"{CHANGELOGS} {period.name} -> {output}",
         provider_key=key,
         series=f"{key}/{period.name}",
         keys=catalogue.records,

@@ -21,7 +21,6 @@ from ventil.errors import (
     Busy,
     Cancelled,
     Interrupted,
-    SettingError,
     Stopped,
     VentilError,
 )
@@ -40,11 +39,6 @@ async def run_job(
     workshop: Workshop, kind: Kind, job: Job, reporter: Reporter, *, max_wait_s: float
 ) -> Result:
     """Resume the job's run or plan a new one, and execute it."""
-    if workshop.shared and len(kind.providers) > 1:
-        raise SettingError(
-            "a job that asks several providers runs on a SQLite file only, for now",
-            hint="leave out --database, or give it a sqlite:///PATH",
-        )
     lock = await locked(workshop, job.name, max_wait_s, reporter)
     try:
         store = workshop.store()
@@ -133,7 +127,7 @@ async def execute(
         workshop.stop = runner.stop
 
         async def publish(suspended: str | None) -> tuple[Counts, bool]:
-            return await _unless_stopped(
+            return await unless_stopped(
                 workshop,
                 kind.publish(
                     workshop, run, store, runner.tallies(), workbench, suspended=suspended
@@ -153,7 +147,7 @@ async def execute(
 _T = TypeVar("_T")
 
 
-async def _unless_stopped(workshop: Workshop, work: Coroutine[Any, Any, _T]) -> _T:
+async def unless_stopped(workshop: Workshop, work: Coroutine[Any, Any, _T]) -> _T:
     """What *work* gives; raises the error that `workshop.stop` is told meanwhile."""
     task = asyncio.ensure_future(work)
     told: list[Exception] = []

@@ -6,16 +6,16 @@ from ventil import providers
 from ventil.ports import Run
 from ventil.wiring.kind import Kind
 from ventil.wiring.runs import provider_of
+from ventil.wiring.served import CHANGELOGS
 from ventil.wiring.stats import Stats
 
 
 def kind_of(run: Run) -> Kind:
     """The kind of a stored run. Raises SettingError when this version does not know it."""
     name = provider_of(run)
-    if name not in providers.names():
+    if name == CHANGELOGS:
         # Brings the renderers of markup along, which other jobs do without.
-        from ventil.wiring.changelogs import NAME, Changelogs
+        from ventil.wiring.changelogs import Changelogs
 
-        if name == NAME:
-            return Changelogs()
+        return Changelogs()
     return Stats(providers.get(name))

@@ -10,17 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from ventil.adapters.shared_lock import live_workers
 from ventil.adapters.sql import SqlStore
 from ventil.adapters.worker_store import counted, parts_of
 from ventil.core.fold import Counts
 from ventil.core.governor import BadGovernorState
+from ventil.engine.gate import Patience
 from ventil.engine.tallies import Tally
 from ventil.errors import (
     Cancelled,
+    Fenced,
     Interrupted,
     StateError,
     Stopped,
@@ -33,14 +36,99 @@ from ventil.wiring.asked import Result
 from ventil.wiring.kind import Kind
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.runs import find_run
-from ventil.wiring.worker import Worker
+from ventil.wiring.worker import Own, Worker
 from ventil.wiring.workshop import Workshop
+
+if TYPE_CHECKING:
+    from ventil.wiring.execution import Publish
 
 TICK_S = 0.5
 _RATE_WINDOW_S = 30.0
 _ASK_S = 2.0  # how often a long wait of the provider's is looked for
 
-Publish = Callable[[str | None], Awaitable[tuple[Counts, bool]]]
+_STILL_S = 10.0
+"""So long nothing has to be answered before one of several providers ends the following."""
+
+_LEAVE_S = 2 * TICK_S
+"""The others write down their last requests of a run within so long."""
+
+
+@dataclass(slots=True)
+class _Following:
+    """A run and whoever follows it. `max_wait_s` as on the command line.
+
+    `working`: it is worked on here, too, whenever nobody else serves all of its providers.
+    """
+
+    workshop: Workshop
+    kind: Kind
+    run: Run
+    store: SqlStore
+    reporter: Reporter
+    max_wait_s: float
+    working: bool
+    stopped: asyncio.Future[None]
+    worker: Worker | None = None
+    work: asyncio.Task[None] | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)  # what is known of our own part
+    told: bool = False
+
+    def stop(self, error: Exception) -> None:
+        """End the following with *error*; the first one counts."""
+        if not self.stopped.done():
+            self.stopped.set_exception(error)
+
+    def served(self) -> bool:
+        """Whether a worker is in that serves all of the run's providers."""
+        keys = [self.workshop.provider_key(name) for name in self.kind.providers]
+        return live_workers(self.workshop.settings.database_url, keys) > 0
+
+    def see_to_work(self) -> None:
+        """Begin to work on the run when nobody does."""
+        if self.worker is not None or self.served():
+            return
+        if not self.working:
+            if not self.told:
+                self.reporter.note(
+                    "no worker serves it at present; to work on it here: "
+                    f"ventil runs resume {self.run.id}"
+                )
+            self.told = True
+            return
+        settings = self.workshop.settings.run
+
+        def progress(snapshot: Mapping[str, Any]) -> None:
+            self.own = snapshot
+
+        self.worker = Worker(
+            self.workshop,
+            self.reporter,
+            providers=self.kind.providers,
+            slots=settings.chunks_at_once,
+            own=Own(self.run.id, Patience(self.max_wait_s, settings.reach_within_s), progress),
+        )
+        self.work = asyncio.create_task(self.worker.serve())
+        self.work.add_done_callback(self._pass_on)
+
+    def _pass_on(self, work: asyncio.Task[None]) -> None:
+        """What ended our own work early ends the following too."""
+        if work.cancelled():
+            return
+        error = work.exception()
+        if isinstance(error, Fenced):  # given up while we slept: join again
+            self.worker = self.work = None
+        elif isinstance(error, Exception) and type(error) is not Stopped:
+            self.stop(error)
+
+    async def leave(self) -> None:
+        """Work on nothing any more."""
+        if self.worker is not None and self.work is not None:
+            self.worker.stop(Stopped("the run is over"))
+            await asyncio.gather(self.work, return_exceptions=True)
+
+    def tallies(self) -> dict[str, Any]:
+        """What all workers have asked and waited for. The run's own is the same, but older."""
+        return together(parts_of(self.store, self.run.id) or [self.run.tallies])
 
 
 async def follow(
@@ -58,82 +146,71 @@ async def follow(
 
     *working* False: only watch. A closed follower stops nothing but its own work.
     """
-    url = workshop.settings.database_url
-    keys = [workshop.provider_key(name) for name in kind.providers]
-    stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    from ventil.wiring.execution import close, finished, unless_stopped
 
-    def stop(error: Exception) -> None:
-        if not stopped.done():
-            stopped.set_exception(error)
-
-    workshop.stop = stop
+    following = _Following(
+        workshop, kind, run, store, reporter, max_wait_s, working,
+        asyncio.get_running_loop().create_future(),
+    )  # fmt: skip
+    workshop.stop = following.stop
     total, _ = counted(store, run.id)
     reporter.started(run, resumed=resumed, chunks=total)
-    worker: Worker | None = None
-    work: asyncio.Task[None] | None = None
-    if working and not live_workers(url, keys):
-        slots = workshop.settings.run.chunks_at_once
-        worker = Worker(workshop, reporter, providers=kind.providers, slots=slots)
-        work = asyncio.create_task(worker.serve())
-        work.add_done_callback(lambda done: _pass_on(done, stop))
     error: VentilError | None = None
     try:
-        await _watch(workshop, kind, run, store, reporter, stopped, max_wait_s)
+        following.see_to_work()
+        await _watch(following)
     except VentilError as ending:
         error = ending
     finally:
-        if worker is not None and work is not None:
-            worker.stop(Stopped("the run is over"))
-            await asyncio.gather(work, return_exceptions=True)
-    from ventil.wiring.execution import close, finished
+        await following.leave()
 
     async with kind.workbench() as workbench:
 
         async def publish(suspended: str | None) -> tuple[Counts, bool]:
-            tallies = together((run.tallies, *parts_of(store, run.id)))
-            return await kind.publish(
-                workshop, run, store, tallies, workbench, suspended=suspended
+            tallies = following.tallies()
+            return await unless_stopped(
+                workshop,
+                kind.publish(workshop, run, store, tallies, workbench, suspended=suspended),
             )
 
-        if error is None:
+        try:
+            if error is not None:
+                return await _ended(following, error, publish)
             over = store.run(run.id)
             if over is not None and not over.state.resumable:  # another follower was first
                 return Result(over, None, 3 if over.state is RunState.PARTIAL else 0)
-            await asyncio.sleep(2 * TICK_S)  # the workers write down their last requests
-            store.update_run(run.id, tallies=together((run.tallies, *parts_of(store, run.id))))
+            if following.served():
+                await asyncio.sleep(_LEAVE_S)
+            store.update_run(run.id, tallies=following.tallies())
             return await finished(workshop, run, store, publish)
-        if isinstance(error, Interrupted | Suspended) and live_workers(url, keys):
-            counts, kept = None, False
-            if isinstance(error, Suspended):
-                counts, kept = await publish(error.message)
-            error.hint = f"the workers go on; back to it: ventil runs watch {run.id}"
-            return Result(store.run(run.id) or run, counts, error.exit_code, error, kept)
-        return await close(run, store, error, publish)
+        except Interrupted as ending:  # while it was published
+            return await close(run, store, ending, publish)
 
 
-def _pass_on(work: asyncio.Task[None], stop: Callable[[Exception], None]) -> None:
-    """What ended our own work early ends the following too."""
-    if work.cancelled():
-        return
-    error = work.exception()
-    if isinstance(error, Exception) and type(error) is not Stopped:
-        stop(error)
+async def _ended(following: _Following, error: VentilError, publish: Publish) -> Result:
+    """Close a run that is not over; or leave it to the workers."""
+    from ventil.wiring.execution import close
+
+    run, store = following.run, following.store
+    if isinstance(error, Interrupted | Suspended) and following.served():
+        counts, kept = None, False
+        if isinstance(error, Suspended):
+            counts, kept = await publish(error.message)
+        error.hint = f"the workers go on; back to it: ventil runs watch {run.id}"
+        return Result(store.run(run.id) or run, counts, error.exit_code, error, kept)
+    return await close(run, store, error, publish)
 
 
-async def _watch(
-    workshop: Workshop,
-    kind: Kind,
-    run: Run,
-    store: SqlStore,
-    reporter: Reporter,
-    stopped: asyncio.Future[None],
-    max_wait_s: float,
-) -> None:
+async def _watch(following: _Following) -> None:
     """Return when every chunk is finished; raise what ends the following before."""
+    run, store, reporter = following.run, following.store, following.reporter
+    max_wait_s, stopped = following.max_wait_s, following.stopped
     recent: deque[tuple[float, float]] = deque()
     loop = asyncio.get_running_loop()
     ask_s = loop.time() + _ASK_S
     away_s: float | None = None
+    held: str | None = None
+    moved = _Moved(loop.time())
     while True:
         try:
             total, done = counted(store, run.id)
@@ -144,9 +221,7 @@ async def _watch(
                 raise
             if loop.time() - away_s < TICK_S:
                 reporter.note(f"{error.message}; waiting for it")
-            await asyncio.wait([stopped], timeout=TICK_S)
-            if stopped.done():
-                stopped.result()
+            await _tick(stopped)
             continue
         away_s = None
         if done == total or (current is not None and not current.state.resumable):
@@ -155,15 +230,18 @@ async def _watch(
             return
         if current is not None and current.cancel:
             raise Cancelled(f"run {run.id} was cancelled")
-        held = None
         if loop.time() >= ask_s:
             ask_s = loop.time() + _ASK_S
             with contextlib.suppress(StateError):
-                held = _held(workshop, kind, store, max_wait_s)
-            if isinstance(held, Suspended):
-                raise held
-        now_s = workshop.clock.now_s()
+                following.see_to_work()
+                moved.look(following, done, loop.time())
+                held = _held(following, loop.time() - moved.at_s)
+        now_s = following.workshop.clock.now_s()
         records = run.records * done / total
+        shown = following.own
+        if records > shown.get("done", 0):  # others have their part in it
+            shown = {"ok": int(records), "unknown": 0, "suspect": 0, "failed": 0}
+        records = max(records, shown.get("done", 0))
         recent.append((now_s, records))
         while len(recent) > 2 and now_s - recent[0][0] > _RATE_WINDOW_S:
             recent.popleft()
@@ -171,49 +249,74 @@ async def _watch(
         rate = (records - recent[0][1]) / passed_s if passed_s > 0 else 0.0
         reporter.progress(
             {
-                "done": int(records),
-                "total": run.records,
-                "ok": int(records),
+                "ok": 0,
                 "unknown": 0,
                 "suspect": 0,
                 "failed": 0,
+                **shown,
+                "done": int(records),
+                "total": run.records,
                 "settled_before": run.settled_before,
                 "rate": rate,
                 "eta_s": (run.records - records) / rate if rate > 0 else None,
-                "in_flight": 0,
-                "limited_by": held,
+                "in_flight": following.own.get("in_flight", 0),
+                "limited_by": following.own.get("limited_by") or held,
             }
         )
-        await asyncio.wait([stopped], timeout=TICK_S)
-        if stopped.done():
-            stopped.result()
+        await _tick(stopped)
 
 
-def _held(
-    workshop: Workshop, kind: Kind, store: SqlStore, max_wait_s: float
-) -> str | Suspended | None:
-    """What holds a provider up, in words; an ending when that is longer than may be."""
+async def _tick(stopped: asyncio.Future[None]) -> None:
+    await asyncio.wait([stopped], timeout=TICK_S)
+    if stopped.done():
+        stopped.result()
+
+
+@dataclass(slots=True)
+class _Moved:
+    """When a run was last seen to come nearer to its end, by the event loop's time."""
+
+    at_s: float
+    seen: tuple[int, int] = (-1, -1)
+
+    def look(self, following: _Following, done: int, now_s: float) -> None:
+        answered = following.tallies()["requests"]["ok"]
+        if (done, answered) != self.seen:
+            self.seen, self.at_s = (done, answered), now_s
+
+
+def _held(following: _Following, still_s: float) -> str | None:
+    """What holds a provider up, in words; nothing has moved for *still_s*.
+
+    Raises Suspended when others work on the run and it has to wait for longer than may be.
+    Our own work judges that itself.
+    """
+    workshop, max_wait_s = following.workshop, following.max_wait_s
+    names = following.kind.providers
     now_s = workshop.clock.now_s()
-    for name in kind.providers:
-        key = workshop.provider_key(name)
-        paused = store.provider(key).paused
+    held: list[str] = []
+    late: list[str] = []
+    for name in names:
+        paused = following.store.provider(workshop.provider_key(name)).paused
         if paused is not None:
-            return f"{name}: paused: {paused}"
+            held.append(f"{name}: paused: {paused}")
+            continue
         try:
-            governor, _ = workshop.governor(name, store)
+            governor, _ = workshop.governor(name, following.store)
         except BadGovernorState:
             continue
         condition = governor.condition(now_s)
         until_s = condition.gate_until_s
-        if until_s is not None and until_s - now_s > max_wait_s:
-            return Suspended(
-                f"{name}: {condition.words}; that is later than --max-wait allows "
-                f"({max_wait_s:g} s)",
-                hint="the same command goes on from here",
-            )
         if until_s is not None or condition.breaker != "closed":
-            return f"{name}: {condition.words}"
-    return None
+            held.append(f"{name}: {condition.words}")
+            if still_s > max_wait_s or (until_s is not None and until_s - now_s > max_wait_s):
+                late.append(held[-1])
+    if late and following.worker is None and (len(names) == 1 or still_s > _STILL_S):
+        raise Suspended(
+            f"{'; '.join(late)}; that is later than --max-wait allows ({max_wait_s:g} s)",
+            hint="the same command goes on from here",
+        )
+    return "; ".join(held) or None
 
 
 def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import contextlib
 import datetime as dt
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ventil import __version__
@@ -19,10 +19,11 @@ from ventil.core.governor import Governor, GovernorState
 from ventil.core.period import Period
 from ventil.engine.gate import Patience
 from ventil.engine.run import Limits, Outside, Runner
-from ventil.errors import Cancelled, Fenced, StateError, Stopped, VentilError
+from ventil.errors import Cancelled, Fenced, StateError, Stopped, Suspended, VentilError
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.parties import parties_of
+from ventil.wiring.served import run_keys
 from ventil.wiring.workshop import Workshop, policy_for
 
 LOOK_S = 0.5
@@ -31,18 +32,41 @@ LOOK_S = 0.5
 _FOR_EVER_S = float("inf")
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The run for whose sake a command works: it waits for a provider so long, and no longer.
+
+    `progress` is told how far this worker's part of it is.
+    """
+
+    run_id: str
+    patience: Patience
+    progress: Callable[[Mapping[str, Any]], None]
+
+
 class Worker:
-    """One membership: from joining to leaving, or to being given up (`Fenced`)."""
+    """One membership: from joining to leaving, or to being given up (`Fenced`).
+
+    With an *own* run it ends with `Suspended` when that run has to wait too long.
+    """
 
     def __init__(
-        self, workshop: Workshop, reporter: Reporter, *, providers: Sequence[str], slots: int
+        self,
+        workshop: Workshop,
+        reporter: Reporter,
+        *,
+        providers: Sequence[str],
+        slots: int,
+        own: Own | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
         self._workshop = workshop
         self._reporter = reporter
         self._slots = slots
+        self._own = own
         self._url = workshop.settings.database_url
         self._keys = {workshop.provider_key(name): name for name in providers}
+        self._run_keys = run_keys(workshop, providers)
         self._pacing = Pacing(
             self._url,
             worker=self.id,
@@ -82,7 +106,7 @@ class Worker:
         try:
             while not any(future.done() for future in waits):
                 with contextlib.suppress(StateError):  # the database is away
-                    for run_id in store.runs_to_work_on([*self._runs_of]):
+                    for run_id in store.runs_to_work_on(self._run_keys):
                         if run_id not in self._tasks:
                             self._begin(run_id, store)
                 await asyncio.wait(waits, timeout=LOOK_S)
@@ -96,10 +120,6 @@ class Worker:
         for future in waits:
             if future.done():
                 future.result()
-
-    @property
-    def _runs_of(self) -> Mapping[str, str]:
-        return self._keys
 
     def _begin(self, run_id: str, store: WorkerStore) -> None:
         task = asyncio.create_task(self._work(run_id, store))
@@ -119,6 +139,8 @@ class Worker:
         except StateError as error:
             self._reporter.note(f"run {run_id}: {error.message}; it goes on later")
             await asyncio.sleep(LOOK_S)
+        except Suspended as error:  # of the own run alone: the others wait for ever
+            self.stop(error)
         except Stopped:
             pass
         finally:
@@ -129,7 +151,8 @@ class Worker:
     async def _take_part(self, run: Run, store: WorkerStore) -> None:
         workshop, kind = self._workshop, kind_of(run)
         leases = self._pacing.leases
-        quiet = _Quiet(self._reporter)
+        own = self._own if self._own is not None and self._own.run_id == run.id else None
+        quiet = _Quiet(self._reporter, own)
         parties = [
             replace(party, governor=leases[party.key].governor(run.id))
             for party in parties_of(workshop, kind.providers, store, quiet)
@@ -151,7 +174,7 @@ class Worker:
                     retry_delay_s=settings.retry_delay_s,
                     tries=settings.tries,
                     side_by_side=kind.side_by_side(workshop),
-                    patience=Patience(_FOR_EVER_S, _FOR_EVER_S),
+                    patience=own.patience if own else Patience(_FOR_EVER_S, _FOR_EVER_S),
                     journaled=len(parties) > 1,
                 ),
             )  # fmt: skip
@@ -162,16 +185,18 @@ class Worker:
 
 
 class _Quiet:
-    """Passes on what a person should know, and nothing about progress."""
+    """Passes on what a person should know, and nothing about progress but the own run's."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: Reporter, own: Own | None) -> None:
         self.note = reporter.note
+        self._own = own
 
     def started(self, run: Run, *, resumed: bool, chunks: int) -> None:
         pass
 
     def progress(self, snapshot: Mapping[str, Any]) -> None:
-        pass
+        if self._own is not None:
+            self._own.progress(snapshot)
 
     def ended(self, text: str) -> None:
         pass
