@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ventil.adapters.pacing_words import news_from, news_words
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Policy, Quota
 from ventil.core.lease import Leases
@@ -74,6 +75,55 @@ def test_runs_take_turns() -> None:
     grants = pacer.grants(0.0)
     assert runs_of(grants) == "ababab"
     assert {grant.worker for grant in grants if grant.run == "a"} == {"v", "w"}
+
+
+def test_heavy_requests_are_no_larger_share() -> None:
+    """Runs share by weight: who sends requests of five gets one where others get five."""
+    pacer = pacer_of(most=24)
+    pacer.wanted("w", "a", (5, False), 100)
+    pacer.wanted("w", "b", (1, False), 100)
+    grants = pacer.grants(0.0)
+    assert runs_of(grants).count("a") == 4
+    assert runs_of(grants).count("b") == 20
+
+
+def test_who_wanted_nothing_has_no_credit() -> None:
+    """A run that comes late, or again, shares from then on; it is not made up for."""
+    pacer = pacer_of(most=30)
+    pacer.wanted("w", "a", (1, False), 10)
+    assert len(pacer.grants(0.0)) == 10
+    pacer.wanted("w", "a", (1, False), 100)
+    pacer.wanted("w", "b", (1, False), 100)
+    grants = pacer.grants(0.0)
+    assert runs_of(grants).count("b") in (10, 11)
+
+
+def test_a_person_goes_first() -> None:
+    """Three permits of four; the fourth goes to the others, which share it evenly."""
+    pacer = pacer_of(most=16)
+    for run in "abu":
+        pacer.wanted("w", run, (1, False), 100)
+    pacer.urgent("u")
+    grants = runs_of(pacer.grants(0.0))
+    assert grants.count("u") == 12
+    assert (grants.count("a"), grants.count("b")) == (2, 2)
+    assert grants.startswith("uuu")
+
+
+def test_what_is_over_is_forgotten() -> None:
+    """However many runs there were, a pacer remembers those that want something."""
+    pacer = pacer_of(most=10_000)
+    for number in range(1000):
+        run = f"r{number}"
+        pacer.urgent(run)
+        pacer.wanted("w", run, (1, False), 1)
+        [grant] = pacer.grants(0.0)
+        pacer.done(grant.number, 0.0, LIVE, None)
+        pacer.wanted("w", run, (1, False), 1)
+        pacer.wanted("w", run, (1, False), 0, seen=grant.number)
+    assert not pacer.waiting
+    assert not pacer._urgent
+    assert len(pacer._paid) < 100
 
 
 def test_retries_hold_up_nobody() -> None:
@@ -141,6 +191,41 @@ def test_an_outage_is_one_outage() -> None:
     assert sent == 1
 
 
+def test_a_backlog_is_no_stampede() -> None:
+    """A million requests wait at four workers while the provider is down: few probes go out;
+    when it is back the pace grows from the governor's first steps, never above the limit."""
+    policy = Policy(max_in_flight=100, timeout_s=5.0)
+    pacer = Pacer(Governor(policy, 0.0), 0.0)
+    flying: list[tuple[float, Grant, Verdict]] = []
+    sent: list[tuple[float, int]] = []  # when, and how many were in flight then
+    chance = random.Random(1)
+    tick_s, answer_s = 0.05, 0.2
+    for tick in range(int(600 / tick_s)):
+        now_s = tick * tick_s
+        if tick % 20 == 0:
+            for worker in "uvwx":
+                pacer.wanted(worker, "a", (1, False), 250_000, seen=10**9)
+        for item in [item for item in flying if item[0] <= now_s]:
+            flying.remove(item)
+            pacer.done(item[1].number, now_s, Outcome(item[2], detail="503"), item[1].number)
+        down = 120 <= now_s < 420
+        for grant in pacer.grants(now_s):
+            pacer.used(grant.number, now_s)
+            verdict = Verdict.OVERLOADED if down else Verdict.LIVE
+            flying.append((now_s + answer_s * chance.uniform(0.8, 1.2), grant, verdict))
+            sent.append((now_s, len(flying)))
+        assert len(flying) <= 100
+    before = max(flight for at, flight in sent if 100 <= at < 120)
+    during = [at for at, _ in sent if 120.5 <= at < 420]
+    back_s = next(at for at, _ in sent if at >= 420)
+    assert before == 100  # it had found the ceiling
+    assert len(during) <= 25
+    assert back_s <= 420 + 31  # probes are half a minute apart at most
+    first = max(flight for at, flight in sent if back_s <= at < back_s + 2 * answer_s)
+    assert first <= before / 4 + 1
+    assert max(flight for at, flight in sent if at > 500) == 100
+
+
 # -- the worker's end --------------------------------------------------------------------
 
 
@@ -188,6 +273,17 @@ def test_a_new_pacer_is_told_everything() -> None:
     leases.new_pacer()
     assert isinstance(governor.admit(0.1, pending=2), Wait)
     assert leases.take_news()[0] == [("a", (1, False), 2)]
+
+
+def test_the_pacer_hears_who_is_urgent() -> None:
+    """With what is wanted, in the words that go through the database."""
+    leases = Leases()
+    leases.governor("u", urgent=True).admit(0.0, pending=9)
+    leases.governor("a").admit(0.0, pending=9)
+    pacer = pacer_of(most=4)
+    for word in news_words(leases):
+        news_from(word, pacer, "w", 0.0)
+    assert runs_of(pacer.grants(0.0)) == "uuua"
 
 
 def test_a_finished_run_wants_nothing() -> None:

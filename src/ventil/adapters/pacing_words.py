@@ -1,10 +1,10 @@
 """What workers and pacers tell each other, as JSON within the size of a notification.
 
-To a pacer: `w` wants [run, weight, retry, count] with `s`, the latest grant seen; `u` uses
-[number, at]; `x` given back; `d` outcomes [number, at, verdict, retry after, detail, record,
-hints]; `i` all numbers with a request under way. From a pacer: `g` grants [number, run,
-weight, retry, use by]; `p` why there are no more [until, reason, detail] and `b`, the
-breaker.
+To a pacer: `w` wants [run, weight, retry, count] with `s`, the latest grant seen, and `h`,
+those of the runs that a person waits for; `u` uses [number, at]; `x` given back; `d` outcomes
+[number, at, verdict, retry after, detail, record, hints]; `i` all numbers with a request under
+way. From a pacer: `g` grants [number, run, weight, retry, use by]; `p` why there are no more
+[until, reason, detail] and `b`, the breaker.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ def news_words(leases: Leases) -> Iterator[dict[str, Any]]:
     items: list[tuple[str, Any]] = [("u", list(pair)) for pair in used]
     items += [("x", number) for number in unused]
     items += [("d", _done(*outcome)) for outcome in done]
+    items += [
+        ("h", run) for run in dict.fromkeys(run for run, *_ in wants) if run in leases.urgent
+    ]
     items += [("w", [run, *kind, count]) for run, kind, count in wants]
     for part in _parts(items):
         yield {"s": leases.seen, **part}
@@ -51,6 +54,8 @@ def news_from(word: Mapping[str, Any], pacer: Pacer, worker: str, now_s: float) 
             Verdict(verdict), retry_after_s, tuple(RateHint(*h) for h in hints), detail
         )
         pacer.done(number, at_s, outcome, record)
+    for run in word.get("h", ()):
+        pacer.urgent(run)
     for run, weight, retry, count in word.get("w", ()):
         pacer.wanted(worker, run, (weight, retry), count, seen=word["s"])
 

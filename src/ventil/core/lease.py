@@ -42,12 +42,16 @@ class Leases:
         self._done: list[tuple[int, float, Outcome, Hashable]] = []
         self._under_way: dict[int, float] = {}  # number, sent at
         self._wakes: dict[str, list[Callable[[], None]]] = {}
+        self.urgent: set[str] = set()
+        """Runs that a person waits for."""
         self.seen = 0
         self.wait: Wait | None = None
         self.breaker = "closed"
 
-    def governor(self, run: str) -> LeasedGovernor:
-        """What the gate of a run asks."""
+    def governor(self, run: str, *, urgent: bool = False) -> LeasedGovernor:
+        """What the gate of a run asks. `urgent`: a person waits for it."""
+        if urgent:
+            self.urgent.add(run)
         return LeasedGovernor(self, run)
 
     def on_grant(self, run: str, wake: Callable[[], None]) -> None:
@@ -159,6 +163,7 @@ class Leases:
     def finished(self, run: str) -> None:
         """A run is over here: it wants nothing more."""
         self._wakes.pop(run, None)
+        self.urgent.discard(run)
         for place, stock in list(self._stock.items()):
             if place[0] == run:
                 self._unused.extend(grant.number for grant in stock)

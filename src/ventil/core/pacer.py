@@ -18,7 +18,11 @@ neither: its unused grants count as used at their end, its slots come back once 
 are surely over. A new pacer knows neither the requests under way of the other workers, until
 they tell, nor those of a former pacer that may still live: these hold slots as *strangers*.
 
-The runs take turns, so a small run beside a large one gets its half.
+The runs share what there is evenly, by the weight of their requests, so a small run beside a
+large one gets its half: each permit goes to the run that was served least (start-time fair
+queueing: who wanted nothing for a while begins where the others are, with no credit). *Urgent*
+runs, for which a person waits, go first, but every fourth permit goes to the others while they
+wait: the rule of `engine.line`, which does the same in a single process.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.permit import Permit, Wait
+from ventil.core.places import URGENT_IN_A_ROW
 from ventil.core.policy import Reason
 from ventil.core.uses import Uses
 
@@ -42,6 +47,8 @@ LEASE_S = 1.0
 
 SURELY_OVER_S = 1.0
 """The requests of a process that has ended are over so long after its last grant."""
+
+_REMEMBERED = 32  # runs that want nothing, of which we know yet what they were granted
 
 Class = tuple[int, bool]
 """Weight, and whether it is a retry."""
@@ -76,7 +83,11 @@ class Pacer:
         self._governor = governor
         self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
         self._number = first - 1
-        self._wanted: dict[str, dict[str, dict[Class, int]]] = {}  # run, worker, class
+        self._wanted: dict[str, dict[str, dict[Class, int]]] = {}  # run, worker, class: above 0
+        self._urgent: set[str] = set()  # those of the runs
+        self._in_a_row = 0  # permits that urgent ones got
+        self._paid: dict[str, float] = {}  # weight that a run was granted, from the level on
+        self._level = {True: 0.0, False: 0.0}  # what the least served of a class had paid
         self._out: dict[int, _Out] = {}
         self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
         self._strangers: dict[int, float] = {}
@@ -95,8 +106,15 @@ class Pacer:
             if (out.grant.worker, out.grant.run) == (worker, run)
             and (out.grant.weight, out.grant.retry) == kind
         )
-        classes = self._wanted.setdefault(run, {}).setdefault(worker, {})
-        classes[kind] = max(0, count - unseen)
+        count -= unseen
+        if count > 0:
+            self._wanted.setdefault(run, {}).setdefault(worker, {})[kind] = count
+        else:
+            self._want_less(run, worker, kind, 0)
+
+    def urgent(self, run: str) -> None:
+        """A person waits for *run*; said again whenever it wants something."""
+        self._urgent.add(run)
 
     def used(self, number: int, at_s: float) -> None:
         """A request went out on a grant at *at_s*."""
@@ -137,8 +155,9 @@ class Pacer:
 
     def gone(self, worker: str, *, over_s: float) -> None:
         """*worker* will tell nothing any more; all its requests are over at *over_s*."""
-        for workers in self._wanted.values():
-            workers.pop(worker, None)
+        for run, workers in [*self._wanted.items()]:
+            for kind in [*workers.get(worker, ())]:
+                self._want_less(run, worker, kind, 0)
         for number, out in self._out.items():
             if out.grant.worker == worker:
                 self._uses.end(number)
@@ -183,25 +202,48 @@ class Pacer:
         return self._governor.admit(now_s, pending=self.waiting, weight=weight, retry=retry)
 
     def _next(self, *, retries: bool) -> tuple[str, str, Class] | None:
-        """Whose turn it is: the run, then the worker, that has waited longest."""
+        """Whose turn it is: the run that was served least, its worker that waits longest."""
+        found: dict[bool, tuple[float, str, str, Class]] = {}
         for run, workers in self._wanted.items():
+            urgent = run in self._urgent
+            paid = max(self._paid.get(run, 0.0), self._level[urgent])
+            if urgent in found and found[urgent][0] <= paid:
+                continue
             for worker, classes in workers.items():
-                for kind, count in classes.items():
-                    if count > 0 and (retries or not kind[1]):
-                        return run, worker, kind
-        return None
+                kind = next((kind for kind in classes if retries or not kind[1]), None)
+                if kind is not None:
+                    found[urgent] = (paid, run, worker, kind)
+                    break
+        first = True in found and (self._in_a_row < URGENT_IN_A_ROW or False not in found)
+        return found[first][1:] if first in found else None
 
     def _turn(self, run: str, worker: str, kind: Class) -> None:
-        """It was served: to the end of the line with it."""
-        workers = self._wanted.pop(run)
+        """It was served: it pays, and its worker goes behind the others."""
+        urgent = run in self._urgent
+        self._in_a_row = self._in_a_row + 1 if urgent else 0
+        self._level[urgent] = max(self._paid.get(run, 0.0), self._level[urgent])
+        self._paid[run] = self._level[urgent] + kind[0]
+        workers = self._wanted[run]
         classes = workers.pop(worker)
         count = classes.pop(kind)
-        if count > 1:
-            classes[kind] = count - 1
-        if classes:
-            workers[worker] = classes
-        if workers:
-            self._wanted[run] = workers
+        workers[worker] = classes
+        classes[kind] = count
+        self._want_less(run, worker, kind, count - 1)
+
+    def _want_less(self, run: str, worker: str, kind: Class, count: int) -> None:
+        """So many of a class are wanted yet; nothing is kept of what is wanted no more."""
+        workers = self._wanted.get(run, {})
+        classes = workers.get(worker, {})
+        if count > 0:
+            classes[kind] = count
+            return
+        classes.pop(kind, None)
+        if not classes:
+            workers.pop(worker, None)
+        if not workers and self._wanted.pop(run, None) is not None:
+            self._urgent.discard(run)
+            if len(self._paid) > 2 * len(self._wanted) + _REMEMBERED:
+                self._paid = {r: paid for r, paid in self._paid.items() if r in self._wanted}
 
     def _take_back(self, now_s: float) -> None:
         """Slots of requests that are surely over."""
