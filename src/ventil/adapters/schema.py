@@ -26,9 +26,16 @@ def _add_workers(db: sa.Connection) -> None:
     t.metadata.create_all(db, tables=[t.worker, t.pacer, t.run_part])
 
 
+def _add_answers_that_come_later(db: sa.Connection) -> None:
+    db.exec_driver_sql("ALTER TABLE chunk ADD COLUMN collects BOOLEAN DEFAULT FALSE NOT NULL")
+    db.exec_driver_sql("ALTER TABLE provider ADD COLUMN limits TEXT")
+    t.metadata.create_all(db, tables=[t.waiting, t.task_token])
+
+
 UPGRADES: Mapping[int, Callable[[sa.Connection], None]] = {
     1: lambda db: t.metadata.create_all(db, [t.kept, t.step]),  # documents, and looks for them
     2: _add_workers,
+    3: _add_answers_that_come_later,
 }
 
 

@@ -10,6 +10,7 @@ from ventil.adapters.sql_failures import FailureRows
 from ventil.adapters.sql_ledger import Ledger
 from ventil.adapters.sql_providers import ProviderRows
 from ventil.adapters.sql_runs import RunRows
+from ventil.adapters.sql_waiting import WaitingRows
 from ventil.adapters.sqlite import SqliteDatabase, sqlite_engine, sqlite_path, stands
 from ventil.errors import StateError
 from ventil.ports import RunState
@@ -66,8 +67,8 @@ def upgrade_database(url: str) -> tuple[int, int]:
         database.close()
 
 
-class SqlStore(RunRows, Ledger, FailureRows, ProviderRows):
-    """The `Store` port. Used from one thread."""
+class SqlStore(RunRows, Ledger, FailureRows, ProviderRows, WaitingRows):
+    """The `Store` port, and `WaitingRoom`. Used from one thread."""
 
     def __init__(self, database: Database) -> None:
         Ledger.__init__(self, database)

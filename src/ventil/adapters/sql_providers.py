@@ -19,7 +19,7 @@ class ProviderRows:
         """A provider's row; an empty one when nothing is stored."""
         with self._database.direct() as db:
             row = db.execute(
-                "SELECT key, state, stamp_s, paused FROM provider WHERE key = ?", (key,)
+                "SELECT key, state, stamp_s, paused, limits FROM provider WHERE key = ?", (key,)
             ).fetchone()
         return ProviderRow(*row) if row else ProviderRow(key, None, None, None)
 
@@ -27,7 +27,10 @@ class ProviderRows:
         """All providers that anything is stored of, by key."""
         with self._database.read() as db:
             rows = db.execute(sa.select(t.provider).order_by(t.provider.c.key))
-            return [ProviderRow(row.key, row.state, row.stamp_s, row.paused) for row in rows]
+            return [
+                ProviderRow(row.key, row.state, row.stamp_s, row.paused, row.limits)
+                for row in rows
+            ]
 
     def save_provider(self, key: str, state: str, stamp_s: float) -> None:
         """Store a governor's state."""
@@ -46,4 +49,13 @@ class ProviderRows:
                 "INSERT INTO provider (key, paused) VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET paused = excluded.paused",
                 (key, reason),
+            )
+
+    def limit_provider(self, key: str, limits: str | None) -> None:
+        """Store what a person has tightened, as JSON; None: nothing any more."""
+        with self._database.transaction() as db:
+            db.execute(
+                "INSERT INTO provider (key, limits) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET limits = excluded.limits",
+                (key, limits),
             )

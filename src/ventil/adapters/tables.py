@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = sa.MetaData()
 
@@ -68,6 +68,8 @@ chunk = sa.Table(
     # Many workers: who works on it, None for nobody, and not before when.
     sa.Column("owner", sa.Text),
     sa.Column("due_s", sa.Float, nullable=False, server_default="0"),
+    # Whether it was made to look at records that wait for a later answer.
+    sa.Column("collects", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 chunk_open = sa.Index(
@@ -157,6 +159,39 @@ provider = sa.Table(
     sa.Column("state", sa.Text),
     sa.Column("stamp_s", sa.Float),
     sa.Column("paused", sa.Text),
+    sa.Column("limits", sa.Text),  # what a person has tightened at run time, as JSON
+)
+
+# Answers that come later. A record that waits has a row in `waiting`: `chunk` is the one that
+# looks at it just now. A task token is there as its SHA-256 alone; its row outlives the wait,
+# so that whoever calls late, or twice, is told so.
+
+waiting = sa.Table(
+    "waiting",
+    metadata,
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("until_s", sa.Float, nullable=False),
+    sa.Column("look_s", sa.Float, nullable=False),
+    sa.Column("cancelled", sa.Boolean, nullable=False),
+    sa.Column("chunk", sa.Integer),
+    sa.Index("waiting_by_look", "run_id", "look_s"),
+)
+
+task_token = sa.Table(
+    "task_token",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("run_id", sa.Text, sa.ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, answered; then taken, over
+    sa.Column("until_s", sa.Float),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("content_type", sa.Text),
+    sa.Column("at_s", sa.Float),
+    sa.Index("task_token_by_order", "run_id", "key", "number"),
 )
 
 # Many workers; a SQLite file, which has one, leaves these empty. Times are the database's.

@@ -6,12 +6,13 @@ after a crash. The engine sends the request when the governor lets it, and a pro
 `judge` turns each reply into an `Outcome` for the governor.
 
 What else a recipe may yield: `Known` samples, to be stored at once; `Recall`, for what was
-kept of a record; and `Work`, for what is better done to fetched bytes in another process.
+kept of a record; `Work`, for what is better done to fetched bytes in another process; and
+`Token` and `Await`, for an answer that comes hours after the request that ordered it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -168,11 +169,70 @@ class WorkFailed:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A task token for an order that is about to be made. The recipe is sent `Issued`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Where the provider may answer later, and what to call the order.
+
+    `url`: a POST there answers the record; whoever has it can. It is known to nobody until a
+    request goes out with it, is stored as a hash alone, and *differs* when the recipe is
+    taken up again: nothing may depend on it but the order itself.
+    `reference`: 32 hexadecimal digits, no secret, and the same when a kill makes us order
+    once more: what a provider may take for an idempotency key. `number`: the how manyth
+    order of this record in this run, from 0.
+    """
+
+    url: str
+    reference: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What the provider sent to the token's address, byte for byte, within the size bound."""
+
+    body: bytes
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeUp:
+    """No answer came within the time, or a person has cancelled the wait; `detail` says."""
+
+    detail: str
+
+
+def has_come(reply: Reply) -> bool:
+    """Whether a poll's reply is the answer: a plain 200; anything else is "not yet"."""
+    return isinstance(reply, Response) and reply.status == 200
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """The answer to the order made with *token*, which may take hours.
+
+    The record waits in the state database and holds nothing: no permit, no slot, no chunk.
+    The recipe is sent `Called`; or the reply to *poll* that *come* takes for the answer,
+    asked for every `every_s` seconds (None: not at all); or `TimeUp` after `within_s`
+    seconds. All of them count from when the order had been made.
+    """
+
+    token: Issued
+    within_s: float
+    poll: Request | None = None
+    every_s: float = 60.0
+    come: Callable[[Reply], bool] = has_come
+
+
 Fetch = Generator[Request | Known, Reply | None, Sequence[Sample]]
 """A recipe at work: yields requests, is sent a reply for each, returns the (other) samples."""
 
-Answered = Reply | Kept | Done | WorkFailed | None
+Answered = Reply | Kept | Done | WorkFailed | Issued | Called | TimeUp | None
 """What the steps of a recipe are answered with."""
 
-Steps = Generator[Request | Known | Recall | Work, Any, Sequence[Sample]]
+Steps = Generator[Request | Known | Recall | Work | Token | Await, Any, Sequence[Sample]]
 """Any recipe at work, also one that takes other steps than `Fetch` does."""

@@ -15,21 +15,25 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from ventil.core.exchange import (
+    Await,
+    Called,
     Done,
     Fault,
     FaultKind,
     Reply,
     Request,
     Response,
+    TimeUp,
     Work,
     WorkFailed,
 )
 
-Answer = Reply | Done | WorkFailed
+Step = Request | Work | Await
+Answer = Reply | Done | WorkFailed | Called | TimeUp
 
 
 class _Entry(msgspec.Struct, array_like=True, frozen=True):
-    """An answer to `step`; `kind` is response, done, broke, or that of a fault."""
+    """An answer to `step`; `kind` is response, done, broke, called, time-up, or a fault's."""
 
     step: str
     kind: str
@@ -48,30 +52,50 @@ class Journal:
         )
         self._number = len(self._noted)
         self._new: list[_Entry] = []
+        self._hidden: list[str] = []
 
-    def recalled(self, step: Request | Work) -> Answer | None:
+    def hide(self, token: str) -> None:
+        """*token* is a secret, and another one at each start: it is left out of the names."""
+        self._hidden.append(token)
+
+    def hidden(self, text: str) -> str:
+        """*text* without the secrets in it."""
+        for token in self._hidden:
+            text = text.replace(token, "{token}")
+        return text
+
+    def _masked(self, body: bytes) -> bytes:
+        for token in self._hidden:
+            body = body.replace(token.encode(), b"{token}")
+        return body
+
+    def recalled(self, step: Step) -> Answer | None:
         """What *step* was answered with before; None when it is to be taken."""
-        if not self._noted or self._noted[0].step != _name(step):
+        if not self._noted or self._noted[0].step != self.hidden(_name(step)):
             # Never but for a new version of the recipe, which asks something else.
             self._number -= len(self._noted)
             self._noted.clear()
             return None
         return _answer(self._noted.popleft())
 
-    def add(self, step: Request | Work, answer: Answer) -> None:
+    def add(self, step: Step, answer: Answer) -> None:
         """*step* was answered just now."""
-        name = _name(step)
+        name = self.hidden(_name(step))
         if isinstance(step, Work) and self._new:
             last = self._new[-1]
             self._new[-1] = msgspec.structs.replace(last, body=b"")
         if isinstance(answer, Response):
-            entry = _Entry(
-                name, "response", "", answer.status, dict(answer.headers), answer.body
-            )
+            headers = {field: self.hidden(text) for field, text in answer.headers.items()}
+            body = self._masked(answer.body)  # some repeat the address that they were given
+            entry = _Entry(name, "response", "", answer.status, headers, body)
         elif isinstance(answer, Fault):
             entry = _Entry(name, answer.kind.value, answer.detail)
         elif isinstance(answer, Done):
             entry = _Entry(name, "done", body=answer.result)
+        elif isinstance(answer, Called):
+            entry = _Entry(name, "called", answer.content_type, body=answer.body)
+        elif isinstance(answer, TimeUp):
+            entry = _Entry(name, "time-up", answer.detail)
         else:
             entry = _Entry(name, "broke", answer.detail)
         self._new.append(entry)
@@ -84,9 +108,11 @@ class Journal:
         return [(first + n, msgspec.msgpack.encode(entry)) for n, entry in enumerate(new)]
 
 
-def _name(step: Request | Work) -> str:
+def _name(step: Step) -> str:
     if isinstance(step, Work):
         return step.task
+    if isinstance(step, Await):
+        return f"await {step.token.number}"
     return f"{step.provider} {step.method} {step.origin or ''}{step.target}"
 
 
@@ -97,4 +123,8 @@ def _answer(entry: _Entry) -> Answer:
         return Done(entry.body)
     if entry.kind == "broke":
         return WorkFailed(entry.detail)
+    if entry.kind == "called":
+        return Called(entry.body, entry.detail)
+    if entry.kind == "time-up":
+        return TimeUp(entry.detail)
     return Fault(FaultKind(entry.kind), entry.detail)
