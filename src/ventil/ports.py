@@ -127,6 +127,7 @@ class Run:
     `day` is the UTC day that settles its records. `fingerprint` is equal for two runs
     of the same command on the same catalogue, so that the second can resume the first.
     `tallies` holds requests and waits so far: `{"requests": {...}, "limited_by": {...}}`.
+    `urgent`: a person waits for it, so it goes before other runs of the same provider.
     """
 
     id: str
@@ -148,6 +149,7 @@ class Run:
     message: str = ""
     cancel: bool = False
     tallies: Mapping[str, Any] = field(default_factory=dict)
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

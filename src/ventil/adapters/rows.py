@@ -41,6 +41,7 @@ def run_columns(run: Run) -> dict[str, Any]:
         "message": run.message,
         "cancel": run.cancel,
         "tallies": json.dumps(dict(run.tallies), separators=(",", ":")),
+        "urgent": run.urgent,
     }
 
 

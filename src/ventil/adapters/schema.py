@@ -32,10 +32,15 @@ def _add_answers_that_come_later(db: sa.Connection) -> None:
     t.metadata.create_all(db, tables=[t.waiting, t.task_token])
 
 
+def _add_urgent(db: sa.Connection) -> None:
+    db.exec_driver_sql("ALTER TABLE run ADD COLUMN urgent BOOLEAN DEFAULT FALSE NOT NULL")
+
+
 UPGRADES: Mapping[int, Callable[[sa.Connection], None]] = {
     1: lambda db: t.metadata.create_all(db, [t.kept, t.step]),  # documents, and looks for them
     2: _add_workers,
     3: _add_answers_that_come_later,
+    4: _add_urgent,
 }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sa.MetaData()
 
@@ -51,6 +51,8 @@ run = sa.Table(
     sa.Column("cancel", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("tallies", sa.Text, nullable=False, server_default="{}"),
     sa.Column("keys", sa.LargeBinary, nullable=False),
+    # Whether a person waits for it; see `core.places`.
+    sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("run_by_job", "job", "state"),
     sa.Index("run_by_created", "created_s"),
 )
