@@ -92,3 +92,12 @@ def test_nobody_is_lost_and_nobody_waits_for_ever(kinds: list[tuple[str, bool]])
         elif left:
             in_a_row += 1
             assert in_a_row <= URGENT_IN_A_ROW
+
+
+def test_who_waits_is_counted_by_class(loop: asyncio.AbstractEventLoop) -> None:
+    """Urgent or not, first tries and retries apart."""
+    line = WaitingLine()
+    assert line.waiting() == {}
+    for name in ("n1", "nr2", "u3", "n4"):
+        join(line, loop, name)
+    assert line.waiting() == {(1, False): 3, (1, True): 1}

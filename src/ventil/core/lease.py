@@ -4,12 +4,18 @@
 lacks it wants, and what happens is noted for the pacer. Pure: every call carries `now_s`, the
 database's time; `Leases.take_news` empties the notes. A grant that has ended is given back
 unused, so a worker that cannot hear the pacer stops sending within a lease.
+
+What is wanted is what stands in the gates' lines, counted when it is told, so the pacer grants
+nothing that nobody here could use. A first try may go on a grant for a retry, never the other
+way round: retries keep to their share. A grant wakes the gates of its run; they look by
+themselves only in case a word was lost.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from math import inf
 from typing import TYPE_CHECKING
 
 from ventil.core.condition import Condition
@@ -24,9 +30,14 @@ if TYPE_CHECKING:
 MARGIN_S = 0.02
 """A grant is not used so shortly before its end: clocks agree to some milliseconds only."""
 
+LOOK_S = 0.25
+"""How often a gate looks for a grant that did not wake it."""
+
 ASK_AGAIN_S = 0.01
-SELDOM_S = 0.25
-"""How often a gate looks for a grant: soon, or seldom while the pacer named a later time."""
+"""How often it looks whether answers have been stored."""
+
+Line = Callable[[], Mapping[Class, int]]
+"""How many requests of each class stand in a gate's line."""
 
 
 class Leases:
@@ -34,6 +45,7 @@ class Leases:
 
     def __init__(self, news: Callable[[], None] = lambda: None) -> None:
         self._news = news
+        self._lines: dict[str, Line] = {}
         self._stock: dict[tuple[str, Class], deque[Grant]] = {}
         self._want: dict[tuple[str, Class], int] = {}
         self._told: dict[tuple[str, Class], int] = {}  # what the pacer takes us to want
@@ -48,15 +60,26 @@ class Leases:
         self.wait: Wait | None = None
         self.breaker = "closed"
 
-    def governor(self, run: str, *, urgent: bool = False) -> LeasedGovernor:
-        """What the gate of a run asks. `urgent`: a person waits for it."""
+    def governor(self, run: str, *, urgent: bool = False, most: float = inf) -> LeasedGovernor:
+        """What the gate of a run asks. `urgent`: a person waits for it.
+
+        `most`: permits of the run that may be held here, those whose answer is not stored
+        yet included.
+        """
         if urgent:
             self.urgent.add(run)
-        return LeasedGovernor(self, run)
+        return LeasedGovernor(self, run, most)
 
     def on_grant(self, run: str, wake: Callable[[], None]) -> None:
         """Call *wake* whenever a grant came for a run, until the run is finished."""
         self._wakes.setdefault(run, []).append(wake)
+
+    def count_by(self, run: str, line: Line) -> None:
+        """What a run wants is what stands in this line, until the run is finished.
+
+        Without one it is what `admit` was told is pending.
+        """
+        self._lines[run] = line
 
     @property
     def active(self) -> bool:
@@ -101,6 +124,8 @@ class Leases:
         list[tuple[int, float, Outcome, Hashable]],
     ]:
         """(wants that changed, uses, given back, outcomes) since the last time."""
+        for run, line in self._lines.items():
+            self._count(run, line())
         wants = []
         for place, count in self._want.items():
             if count != self._told.get(place, 0):
@@ -111,38 +136,67 @@ class Leases:
         self._used, self._unused, self._done = [], [], []
         return news
 
+    def _count(self, run: str, waiting: Mapping[Class, int]) -> None:
+        """Want what waits beyond the stock."""
+        for place in [p for p in {*self._want, *self._told} if p[0] == run]:
+            self._want[place] = 0
+        for (weight, retry), count in waiting.items():
+            lacking = count - len(self._stock.get((run, (weight, retry)), ()))
+            if not retry and lacking > 0:
+                again = (weight, True)
+                spare = len(self._stock.get((run, again), ())) - waiting.get(again, 0)
+                lacking -= max(0, spare)
+            self._want[run, (weight, retry)] = max(0, lacking)
+
     # -- for the gates ---------------------------------------------------------------
 
     def admit(
         self, now_s: float, run: str, pending: int, kind: Class, record: Hashable
     ) -> Permit | Wait:
         """See `Governor.admit`."""
-        place = (run, kind)
-        stock = self._stock.get(place)
-        while stock:
-            grant = stock.popleft()
-            if grant.use_by_s - MARGIN_S <= now_s:
-                self._unused.append(grant.number)
-                continue
+        grant = self._take(now_s, (run, kind))
+        weight, retry = kind
+        if grant is None and not retry:
+            grant = self._take(now_s, (run, (weight, True)))
+        if grant is not None:
             self._used.append((grant.number, now_s))
             self._under_way[grant.number] = now_s
-            self._wants(place, max(0, pending - 1 - len(stock)))
+            if run not in self._lines:
+                left = pending - 1 - len(self._stock.get((run, kind), ()))
+                self._want[run, kind] = max(0, left)
             self._news()
             in_flight = len(self._under_way)
             return Permit(
-                grant.number, now_s, *kind, record, in_flight, 0, probe=False, gate_probe=False
-            )
-        self._wants(place, pending)
-        wait = self.wait
-        if wait is None:
-            return Wait(now_s + ASK_AGAIN_S, Reason.LEASE, "waits for the next lease")
-        far = wait.until_s is not None and wait.until_s > now_s + 2 * SELDOM_S
-        return Wait(now_s + (SELDOM_S if far else ASK_AGAIN_S), wait.reason, wait.detail)
-
-    def _wants(self, place: tuple[str, Class], count: int) -> None:
-        self._want[place] = count
-        if count != self._told.get(place, 0):
+                grant.number, now_s, weight, retry, record, in_flight, 0,
+                probe=False, gate_probe=False,
+            )  # fmt: skip
+        line = self._lines.get(run)
+        if line is None:
+            self._want[run, kind] = pending
+            changed = pending != self._told.get((run, kind), 0)
+        else:
+            # Who asks may not stand in the line yet.
+            waiting = line()
+            changed = waiting.get(kind, 0) != self._told.get((run, kind), 0) or not waiting
+        if changed:
             self._news()
+        wait, until_s = self.wait, now_s + LOOK_S
+        if retry and line is not None and line().get((weight, False)):
+            return Wait(until_s, Reason.RETRY_BUDGET, "first tries need not wait for it")
+        if wait is None:
+            return Wait(until_s, Reason.LEASE, "waits for the next lease")
+        return Wait(until_s, wait.reason, wait.detail)
+
+    def _take(self, now_s: float, place: tuple[str, Class]) -> Grant | None:
+        """A grant from the stock that has not ended."""
+        stock = self._stock.get(place)
+        while stock:
+            grant = stock.popleft()
+            if grant.use_by_s - MARGIN_S > now_s:
+                return grant
+            self._unused.append(grant.number)
+            self._news()
+        return None
 
     def sweep(self, now_s: float) -> None:
         """Give back what has ended; nobody may want it any more."""
@@ -163,6 +217,7 @@ class Leases:
     def finished(self, run: str) -> None:
         """A run is over here: it wants nothing more."""
         self._wakes.pop(run, None)
+        self._lines.pop(run, None)
         self.urgent.discard(run)
         for place, stock in list(self._stock.items()):
             if place[0] == run:
@@ -179,9 +234,20 @@ class LeasedGovernor:
     changes = 0  # the pacer stores the state
     full = False
 
-    def __init__(self, leases: Leases, run: str) -> None:
+    def __init__(self, leases: Leases, run: str, most: float = inf) -> None:
         self._leases = leases
         self._run = run
+        self._most = most
+        self._held = 0  # permits that are not settled
+
+    def count_by(self, line: Line) -> None:
+        """See `Leases.count_by`; what may not be held here is not wanted."""
+
+        def usable() -> Mapping[Class, int]:
+            room = self._most - self._held
+            return {kind: int(min(count, max(0, room))) for kind, count in line().items()}
+
+        self._leases.count_by(self._run, usable)
 
     def admit(
         self,
@@ -193,10 +259,23 @@ class LeasedGovernor:
         record: Hashable = None,
     ) -> Permit | Wait:
         """A permit from the stock, or what to wait for."""
-        return self._leases.admit(now_s, self._run, pending, (weight, retry), record)
+        if self._held >= self._most:
+            words = f"{self._held} answers on their way to the database"
+            return Wait(now_s + ASK_AGAIN_S, Reason.LEASE, words)
+        found = self._leases.admit(now_s, self._run, pending, (weight, retry), record)
+        self._held += isinstance(found, Permit)
+        return found
+
+    def answered(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
+        """A request is over, and its samples are not stored yet: the slot is anybody's.
+
+        What a kill of this worker makes others repeat is what is not settled here.
+        """
+        self._leases.settle(permit, now_s, outcome)
 
     def settle(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
-        """A request is over."""
+        """A request is over, and what came of it is stored."""
+        self._held -= 1
         self._leases.settle(permit, now_s, outcome)
 
     @property

@@ -14,7 +14,7 @@ so no window is exceeded whatever is killed when.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from ventil.core.blame import Blame
@@ -80,6 +80,8 @@ class Gate:
         self.blame = Blame()
         self.in_flight = 0
         self.waits_s: dict[str, float] = {}
+        if isinstance(governor, LeasedGovernor):
+            governor.count_by(self._wanted)
 
     # -- asking and telling ----------------------------------------------------------
 
@@ -130,6 +132,14 @@ class Gate:
             self._save(at_s)
         if self._line:
             self._pump()
+
+    def answered(self, permit: Permit, outcome: Outcome, at_s: float) -> None:
+        """Tell what came of a permit that is settled later, when that is stored.
+
+        To a pacer its slot is free; here the permit is held until then.
+        """
+        if isinstance(self._governor, LeasedGovernor):
+            self._governor.answered(permit, at_s, outcome)
 
     def heard(self, at_s: float) -> None:
         """The provider answered at *at_s*: badly, but by no fault of its own."""
@@ -185,6 +195,12 @@ class Gate:
                 self._end_wait(self._clock.now_s())
         except StateError as error:
             self._stop(error)
+
+    def _wanted(self) -> Mapping[tuple[int, bool], int]:
+        """What could go out now if there were permits, by (weight, retry)."""
+        if self._closed or self._paused is not None:
+            return {}
+        return self._line.waiting()
 
     def _next(self) -> Ticket | None:
         if self._governor.breaker_open and len(self._line) > 1:

@@ -112,6 +112,19 @@ class WaitingLine:
             waiting, key=lambda it: (it.retry, failures(it.chunk), it.number), default=None
         )
 
+    def waiting(self) -> dict[tuple[int, bool], int]:
+        """How many wait, by (weight, retry): as if all of a queue weighed what its first does.
+
+        Given-up ones count at times. Takes the same time however many wait.
+        """
+        counts: dict[tuple[int, bool], int] = {}
+        for place in (self._urgent, self._others):
+            for queue in (place.fresh, place.again):
+                if queue:
+                    kind = queue[0].weight, queue[0].retry
+                    counts[kind] = counts.get(kind, 0) + len(queue)
+        return counts
+
     def clear(self) -> list[Ticket]:
         """Everybody leaves; those who did."""
         left: list[Ticket] = []
