@@ -9,7 +9,7 @@ import pytest
 from ventil.sim import lab
 from ventil.sim.lab.over_http import SCENARIOS as SHORT
 from ventil.sim.lab.provider import HANGS
-from ventil.sim.lab.race import _Race, jain
+from ventil.sim.lab.race import Race, jain
 
 SMALL = lab.Scenario("small", "", lab.Provider(8, lab.Service(0.1, 0.6), queue_limit=16), 1_000)
 HARSH = lab.Provider(
@@ -45,7 +45,7 @@ def fixed(limit: float):
 @pytest.mark.parametrize("limit", [1, 20, 60])
 def test_the_server_conserves_records(limit: int, seed: int) -> None:
     """What arrived was refused, finished, lost in an outage, or is still in the house."""
-    race = _Race(
+    race = Race(
         lab.Scenario("harsh", "", HARSH, 2_000), fixed(limit), "fixed", seed, False, 50.0
     )
     result = race.run()
@@ -182,7 +182,7 @@ def test_what_hangs_is_lost_and_times_out_at_the_client() -> None:
     provider = lab.Provider(
         4, lab.Service(0.5), events=(lab.Outage(1.2, 30, hangs=True),), timeout_s=5
     )
-    race = _Race(lab.Scenario("", "", provider, 100), fixed(4), "fixed", 0, False, 20)
+    race = Race(lab.Scenario("", "", provider, 100), fixed(4), "fixed", 0, False, 20)
     result = race.run()
     assert race.server.outage != HANGS
     assert result.unanswered == race.server.lost

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ventil.sim.lab import pictures, tables
+from ventil.sim.lab import pictures, shared_goals, tables
 from ventil.sim.lab.chance import RANGES
-from ventil.sim.lab.clients import CLIENTS, COMPARED, WARM, scenario
+from ventil.sim.lab.clients import CLIENTS, COMPARED, SHARED, WARM, scenario, shared_by
 from ventil.sim.lab.goals import SCENARIOS, Goal, check
 from ventil.sim.lab.measure import Results, measure, plain
 
@@ -25,6 +25,7 @@ examples:
   python -m ventil.sim.lab --goals --jobs 2                  G1 to G9, worst of 5 seeds
   python -m ventil.sim.lab --scenario S2,O1 --client ventil,aimd
   python -m ventil.sim.lab --random tuning --client ventil --details
+  python -m ventil.sim.lab --workers 1,2,4,8 --jobs 2        workers who share one pacer
   python -m ventil.sim.lab --docs docs/lab --jobs 2          tables, goals and pictures
 """
 
@@ -35,7 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     clients = _names(options.client, [*CLIENTS, WARM], "client")
     names = _names(options.scenario, SCENARIOS, "scenario")
     started = time.perf_counter()
-    if options.random:
+    if options.workers:
+        parts, document, goals = _shared(options, names)
+    elif options.random:
         parts, document, goals = _chance(options, clients or ["ventil"])
     else:
         parts, document, goals = _named(options, names, clients)
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"wrote {path}", file=sys.stderr)
     print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
     missed = [goal for goal in goals if goal.met is False and goal.number[0] == "G"]
-    return 1 if options.goals and missed else 0
+    return 1 if (options.goals or options.workers) and missed else 0
 
 
 Findings = tuple[list[str], dict[str, Any], list[Goal]]
@@ -72,6 +75,23 @@ def _chance(options: argparse.Namespace, clients: list[str]) -> Findings:
         goals = [goal for goal in check({}, clients[0], own) if goal.met is not None]
         parts.append(f"## Goals\n\n{tables.goal_lines(goals)}")
     return parts, {f"random {options.random}": plain(found)}, goals
+
+
+def _shared(options: argparse.Namespace, names: list[str] | None) -> Findings:
+    """Workers who share a pacer: the goals by count of workers, and the worst of each."""
+    clients = [f"{SHARED}{int(count)}" for count in options.workers.split(",")]
+    seeds = options.seeds or 5
+    found = measure(
+        [(n, c, s) for n in names or shared_goals.NAMES for c in clients for s in range(seeds)],
+        options.jobs,
+    )
+    goals = [goal for c in clients for goal in shared_goals.check(found, c)]
+    parts = [
+        f"## Workers who share one pacer: worst of {seeds} seeds, cold start\n\n"
+        f"{shared_goals.comparison(found)}",
+        f"## Goals\n\n{tables.goal_lines(goals)}",
+    ]
+    return parts, {"shared": plain(found)}, goals
 
 
 def _named(
@@ -128,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--scenario", metavar="S2,...", help="only these (default: all)")
     parser.add_argument(
-        "--client", metavar="ventil,...", help=f"of {', '.join([*CLIENTS, WARM])}"
+        "--client",
+        metavar="ventil,...",
+        help=f"of {', '.join([*CLIENTS, WARM])}, or {SHARED}4 for four who share a pacer",
     )
     parser.add_argument(
         "--seeds", type=int, help="experiments per cell (default 3, for goals and docs 5)"
@@ -136,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--goals", action="store_true", help="goal / measured / met")
     parser.add_argument("--random", choices=sorted(RANGES), help="the random providers")
     parser.add_argument("--details", action="store_true", help="each random provider")
+    parser.add_argument(
+        "--workers", metavar="1,4,...", help="so many workers who share one pacer"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="processes (default 1)")
     parser.add_argument("--json", metavar="FILE", help="every single result, and the goals")
     parser.add_argument("--docs", metavar="DIR", help="write tables.md and the pictures")
@@ -149,7 +174,9 @@ def _names(
         return None
     names = given.split(",")
     for name in names:
-        if name not in known and not (what == "scenario" and name[:1] == "R"):
+        random = what == "scenario" and name[:1] == "R"
+        shared = what == "client" and shared_by(name)
+        if name not in known and not (random or shared):
             raise SystemExit(f"no {what} {name!r}; there are {', '.join(known)}")
     return names
 

@@ -19,6 +19,8 @@ from ventil.sim.lab.governed import DAY_S, EPOCH_S, Governed
 from ventil.sim.lab.race import GIVE_UP, Result, Scenario
 from ventil.sim.lab.race import run as _run
 from ventil.sim.lab.scenarios import SCENARIOS
+from ventil.sim.lab.workers import Workers
+from ventil.sim.lab.workers import run as _run_shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,9 @@ COMPARED = tuple(CLIENTS)
 
 CLIENTS |= ABLATIONS
 
+SHARED = "ventil-x"
+"""With a number behind it: so many workers who share one pacer; see `workers`."""
+
 WARM = "ventil-warm"
 """A second run a day later, on the state that a first run of other records left."""
 
@@ -58,6 +63,12 @@ def scenario(name: str) -> Scenario:
     raise KeyError(f"no scenario {name!r}; there are {', '.join(SCENARIOS)} and R0, R1...")
 
 
+def shared_by(client: str) -> int:
+    """How many workers a client's name stands for: 4 for "ventil-x4", 0 for another kind."""
+    count = client.removeprefix(SHARED)
+    return int(count) if count != client and count.isdigit() else 0
+
+
 def run(
     what: str | Scenario,
     client: str | Callable[[int], Client] = "ventil",
@@ -69,11 +80,20 @@ def run(
 ) -> Result:
     """One experiment: `run("S2", "aimd", seed=1)`.
 
-    `client` is one of `CLIENTS`, `WARM`, or a maker of your own. Raises KeyError for
-    unknown names.
+    `client` is one of `CLIENTS`, `WARM`, `SHARED` with a number, or a maker of your own.
+    Raises KeyError for unknown names.
     """
     if isinstance(what, str):
         what = scenario(what)
+    if isinstance(client, str) and (count := shared_by(client)):
+        return _run_shared(
+            what,
+            Workers(count),
+            seed=seed,
+            trace=trace,
+            give_up=give_up,
+            retries_last=retries_last,
+        )
     if client == WARM:
         name, maker = WARM, _warmed(what, seed)
     elif isinstance(client, str):

@@ -27,6 +27,24 @@ _UNANSWERED = Outcome(Verdict.OVERLOADED, detail="no answer in time")
 _THROTTLED = Outcome(Verdict.THROTTLED, detail="429 without Retry-After")
 
 
+def judged(flight: Flight) -> Outcome:
+    """What an answer says."""
+    status = flight.status
+    hint = flight.hint
+    hints: tuple[RateHint, ...] = ()
+    if hint is not None:
+        hints = (RateHint(hint.limit, hint.remaining, hint.reset_s),)
+    if status == OK:
+        return Outcome(Verdict.LIVE, hints=hints) if hints else _LIVE
+    if status == TOO_MANY:
+        after_s = flight.retry_after_s
+        if after_s is None and not hints:
+            return _THROTTLED
+        detail = "429" if after_s is None else f"429 with Retry-After {after_s:.0f}"
+        return Outcome(Verdict.THROTTLED, after_s, hints, detail)
+    return _UNANSWERED if status == NO_ANSWER else _OVERLOADED
+
+
 class Governed:
     """Drives `ventil.core.governor.Governor`; `state` is for a warm start.
 
@@ -87,36 +105,23 @@ class Governed:
 
     def completed(self, now_s: float, flight: Flight) -> None:
         """Judge the answer and tell the governor."""
-        status = flight.status
-        hint = flight.hint
-        hints: tuple[RateHint, ...] = ()
-        if hint is not None:
-            hints = (RateHint(hint.limit, hint.remaining, hint.reset_s),)
-        if status == OK:
-            outcome = Outcome(Verdict.LIVE, hints=hints) if hints else _LIVE
-        elif status == TOO_MANY:
-            after_s = flight.retry_after_s
-            if after_s is None and not hints:
-                outcome = _THROTTLED
-            else:
-                detail = "429" if after_s is None else f"429 with Retry-After {after_s:.0f}"
-                outcome = Outcome(Verdict.THROTTLED, after_s, hints, detail)
-        elif status == NO_ANSWER:
-            outcome = _UNANSWERED
-        else:
-            outcome = _OVERLOADED
         assert self.governor is not None  # noqa: S101 - a flight was permitted by it
-        self.governor.settle(flight.ticket, self.epoch_s + now_s, outcome)
+        self.governor.settle(flight.ticket, self.epoch_s + now_s, judged(flight))
 
     def gauge(self, now_s: float) -> tuple[float, str]:
         """The limit in force and what holds it: breaker, cooldown, or nothing."""
         if self.governor is None:
             return math.nan, ""
-        condition = self.governor.condition(self.epoch_s + now_s)
-        if condition.breaker != "closed":
-            state = condition.breaker
-        elif condition.gate_until_s is not None:
-            state = "cooldown"
-        else:
-            state = "closed"
-        return float(condition.limit), state
+        return gauge(self.governor, self.epoch_s + now_s)
+
+
+def gauge(governor: Governor, now_s: float) -> tuple[float, str]:
+    """The limit in force and what holds it: breaker, cooldown, or nothing."""
+    condition = governor.condition(now_s)
+    if condition.breaker != "closed":
+        state = condition.breaker
+    elif condition.gate_until_s is not None:
+        state = "cooldown"
+    else:
+        state = "closed"
+    return float(condition.limit), state

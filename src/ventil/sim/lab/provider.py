@@ -31,8 +31,8 @@ from ventil.sim.lab.quotas import Hint, ProviderQuota
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ARRIVE, FINISH, REPLY, WAKE, READY, EVENT, SAMPLE, BEGIN = range(8)
-"""Kinds of entry in the heap of (time, number, kind, subject)."""
+ARRIVE, FINISH, REPLY, WAKE, READY, EVENT, SAMPLE, BEGIN, CALL = range(9)
+"""Kinds of entry in the heap of (time, number, kind, subject); `CALL`: of a function of t."""
 
 OK, TOO_MANY, UNAVAILABLE, NO_ANSWER = 200, 429, 503, 0
 """Statuses of an answer; `NO_ANSWER` is the client's own timeout."""

@@ -20,6 +20,7 @@ from ventil.sim.lab.oracle import oracle_s
 from ventil.sim.lab.provider import (
     ARRIVE,
     BEGIN,
+    CALL,
     EVENT,
     FINISH,
     NO_ANSWER,
@@ -126,7 +127,9 @@ class Result:
         return self.done == self.n
 
 
-class _Worker:
+class Worker:
+    """One worker's records: `next` to `end` are untried, those in `later` too."""
+
     __slots__ = (
         "attempts",
         "begins_s",
@@ -136,6 +139,8 @@ class _Worker:
         "end",
         "ended_s",
         "in_flight",
+        "later",
+        "later_count",
         "next",
         "ready",
         "successes",
@@ -147,6 +152,8 @@ class _Worker:
         self.begins_s = begins_s
         self.next = first
         self.end = end
+        self.later: deque[range] = deque()
+        self.later_count = 0
         self.ready: deque[int] = deque()
         self.attempts: dict[int, int] = {}
         self.delayed = 0
@@ -174,12 +181,12 @@ def run(
     `trace` keeps a `Moment` every half second. Raises `Deadlock` when a worker with
     pending records has nothing to wait for.
     """
-    race = _Race(scenario, make_client, name, seed, trace, give_up)
+    race = Race(scenario, make_client, name, seed, trace, give_up)
     race.retries_last = retries_last
     return race.run()
 
 
-class _Race:
+class Race:
     def __init__(
         self,
         scenario: Scenario,
@@ -208,7 +215,7 @@ class _Race:
         w = len(scenario.starts_s)
         cuts = [scenario.n * k // w for k in range(w + 1)]
         self.workers = [
-            _Worker(make_client(seed * 101 + k), begins_s, cuts[k], cuts[k + 1])
+            Worker(make_client(seed * 101 + k), begins_s, cuts[k], cuts[k + 1])
             for k, begins_s in enumerate(scenario.starts_s)
         ]
         self.counts = {OK: 0, 429: 0, 503: 0, NO_ANSWER: 0}
@@ -268,17 +275,23 @@ class _Race:
                 server.change(t, *subject)
             elif kind == SAMPLE:
                 self._sample(t)
+            elif kind == CALL:
+                subject(t)
             else:
                 self._pump(t, subject)
         server.account(t)
         return self._result(t)
 
-    def _pump(self, t: float, worker: _Worker) -> None:
+    def _pump(self, t: float, worker: Worker) -> None:
         """Send until the client says wait."""
         client = worker.client
         ready = worker.ready
         while True:
-            fresh = worker.end - worker.next
+            if worker.later and worker.next == worker.end:
+                records = worker.later.popleft()
+                worker.later_count -= len(records)
+                worker.next, worker.end = records.start, records.stop
+            fresh = worker.end - worker.next + worker.later_count
             retry = bool(ready) and not (fresh and self.retries_last)
             if not retry and not fresh:
                 return

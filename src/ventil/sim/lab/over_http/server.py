@@ -36,8 +36,6 @@ from ventil.sim.lab.provider import (
 )
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ventil.sim.lab.race import Scenario
 
 _REASONS = {200: b"OK", 404: b"Not Found", 429: b"Too Many Requests", 503: b"Unavailable"}
@@ -77,12 +75,7 @@ class LabServer:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
         if self._server is not None:
