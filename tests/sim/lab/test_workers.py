@@ -56,7 +56,7 @@ def test_an_outage_is_probed_by_one_of_them() -> None:
 
 def test_goals_are_judged_by_the_worst_seed() -> None:
     """A goal for each scenario that was measured, and one for the outage."""
-    result = lab.run(SMALL, "ventil-x2", seed=0)
+    result = dataclasses.replace(lab.run(SMALL, "ventil-x2", seed=0), ratio=1.05)
     slow = dataclasses.replace(result, ratio=1.11, outage_sent=31)
     found = {("S1", "ventil-x2"): [result, slow]}
     [ratio, sent] = shared_goals.check(found, "ventil-x2")
