@@ -423,3 +423,23 @@ def test_the_quota_is_used(workers: int) -> None:
     world.run(workers=workers, records=800, deaths=False)
     assert not broken(world.sent, quota)
     assert (len(world.sent) - 20) / world.sent[-1] >= 0.95 * 20
+
+
+def test_who_stands_in_line_needs_a_pacer() -> None:
+    """Also before there was ever one to tell it to."""
+    leases = Leases()
+    line: dict[tuple[int, bool], int] = {}
+    leases.count_by("a", lambda: line)
+    assert not leases.active
+    line[1, False] = 2
+    assert leases.active
+
+
+def test_a_late_hour_that_the_pacer_names_is_passed_on() -> None:
+    """So that the gate can judge whether anybody wants to wait so long."""
+    leases = Leases()
+    governor = leases.governor("a")
+    leases.wait = Wait(900.0, Reason.COOLDOWN, "cooldown")
+    decision = governor.admit(10.0)
+    assert isinstance(decision, Wait)
+    assert decision.until_s == 900.0

@@ -84,7 +84,11 @@ class Leases:
     @property
     def active(self) -> bool:
         """Whether a pacer is needed."""
-        return bool(self._under_way) or any(self._want.values())
+        return (
+            bool(self._under_way)
+            or any(self._want.values())
+            or any(any(line().values()) for line in self._lines.values())
+        )
 
     # -- from the pacer --------------------------------------------------------------
 
@@ -185,6 +189,8 @@ class Leases:
             return Wait(until_s, Reason.RETRY_BUDGET, "first tries need not wait for it")
         if wait is None:
             return Wait(until_s, Reason.LEASE, "waits for the next lease")
+        if wait.until_s is not None and wait.reason is not Reason.CONCURRENCY_LIMIT:
+            until_s = max(until_s, wait.until_s)  # the gate judges whether that is too late
         return Wait(until_s, wait.reason, wait.detail)
 
     def _take(self, now_s: float, place: tuple[str, Class]) -> Grant | None:
