@@ -14,7 +14,7 @@ from ventil.cli.main import app
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = {
     *("changelog", "db", "demo", "doctor", "failures", "plan"),
-    *("providers", "runs", "sim", "stats", "worker"),
+    *("providers", "runs", "serve", "sim", "stats", "worker"),
 }
 GROUPS = ("changelog", "db", "failures", "providers", "runs")
 

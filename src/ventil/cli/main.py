@@ -12,7 +12,18 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from ventil import __version__
-from ventil.cli import changelog, db, doctor, failures, practice, providers, runs, stats, worker
+from ventil.cli import (
+    changelog,
+    db,
+    doctor,
+    failures,
+    practice,
+    providers,
+    runs,
+    serve,
+    stats,
+    worker,
+)
 from ventil.cli.console import say_error
 from ventil.cli.stats import STDIN
 from ventil.errors import VentilError
@@ -35,6 +46,7 @@ providers.add_to(app)
 practice.add_to(app)
 changelog.add_to(app)
 worker.add_to(app)
+serve.add_to(app)
 db.add_to(app)
 doctor.add_to(app)
 

@@ -18,10 +18,10 @@ def add_to(app: App) -> None:
 
 
 def sim(
-    provider: Annotated[str, Parameter(help="What to simulate: npm or hosts.")] = "npm",
+    provider: Annotated[str, Parameter(help="What to simulate: npm, hosts or orders.")] = "npm",
     *,
     scenario: Annotated[
-        str, Parameter(help="A preset or a scenario file; of hosts: calm or rough.")
+        str, Parameter(help="A preset or a scenario file; hosts, orders: calm or rough.")
     ] = "calm",
     port: Annotated[int, Parameter(help="0 takes a free one.")] = 8123,
     seed: Annotated[int, Parameter(help="Chance is repeatable by it.")] = 0,
@@ -40,7 +40,8 @@ def sim(
 
     npm is the download counts; presets: calm, unlimited, npm (as strict as in 2026), demo,
     hostile. hosts are the registries of npm, PyPI, RubyGems and crates.io, and GitHub, GitLab
-    and Codeberg, a port each from --port on, for `ventil changelog run`.
+    and Codeberg, a port each from --port on, for `ventil changelog run`. orders is a provider
+    that answers half a minute later, by a callback.
 
     Example: ventil sim npm --scenario hostile --port 8123
     """
@@ -51,9 +52,14 @@ def sim(
 
         serve(count=packages, mood=scenario, port=port, seed=seed, speed=speed, folder=folder)
         return 0
+    if provider == "orders":
+        from ventil.sim.orders.server import run as take_orders
+
+        take_orders(scenario=scenario, port=port, seed=seed, speed=speed)
+        return 0
     if provider != "npm":
         raise UserError(
-            f"there is no simulator for {provider!r}", hint="ventil sim npm, or hosts"
+            f"there is no simulator for {provider!r}", hint="ventil sim npm, hosts or orders"
         )
     from ventil.sim.npm.main import run
 

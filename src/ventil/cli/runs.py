@@ -92,6 +92,7 @@ def show(
     found = find_run(store, run)
     chunks = store.chunk_progress(found.id)
     failures = store.failures(run_id=found.id)
+    waits = store.waits(found.id)
     store.close()
     holder = workshop.lock().holder()
     finished = sum(row[3] for row in chunks)
@@ -101,6 +102,7 @@ def show(
                 **as_data(found, holder),
                 "chunks": {"total": len(chunks), "finished": finished},
                 "open_failures": len(failures),
+                "waiting": [{"key": w.key, "until": _iso(w.until_s)} for w in waits],
             }
         )
         return 0
@@ -115,6 +117,10 @@ def show(
     put(f"records    {number(found.records)}, {number(found.settled_before)} settled before")
     put(f"chunks     {number(finished)} of {number(len(chunks))} finished")
     put(f"failures   {number(len(failures))} open")
+    if waits:
+        put(f"waiting    {number(len(waits))} for a later answer, until "
+            f"{_time(waits[-1].until_s)} UTC: {waits[0].key}"
+            + (" and others" if len(waits) > 1 else ""))  # fmt: skip
     requests = found.tallies.get("requests", {})
     put("requests   " + (", ".join(f"{v} {k}" for k, v in requests.items()) or "none"))
     for reason, seconds in sorted(
@@ -165,11 +171,31 @@ def watch(run: RunId = "last", *, database: Database = None, config: Config = No
     return 0
 
 
-def cancel(run: RunId, *, database: Database = None, config: Config = None) -> int:
+def cancel(
+    run: RunId,
+    *,
+    record: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="Only let this record wait no longer for a later answer; it fails.",
+        ),
+    ] = None,
+    database: Database = None,
+    config: Config = None,
+) -> int:
     """Cancel a run. What it has answered is kept; `runs resume` goes on with it.
 
     Example: ventil runs cancel last
     """
+    if record:
+        from ventil.wiring.deferring import cancel_waits
+
+        store = open_workshop(database, config).store(create=False)
+        cancel_waits(store, run, record)
+        store.close()
+        say(f"{', '.join(record)}: no longer waited for; the run goes on with the others")
+        return 0
     from ventil.errors import UserError
     from ventil.ports import RunState
     from ventil.wiring import find_run

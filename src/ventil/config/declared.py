@@ -22,6 +22,7 @@ from ventil.core.duration import parse_duration
 from ventil.core.quota import BadQuota, Quota
 from ventil.errors import SettingError
 
+DEFAULT_CALLBACKS = "http://127.0.0.1:8124"
 DEFAULT_DATABASE = "sqlite:///.ventil/ventil.sqlite"
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -234,6 +235,12 @@ class TopTable(Table):
         description="Where runs, samples and the governor's memory are kept. A relative"
         " SQLite path starts at the working directory.",
         examples=["sqlite:///.ventil/ventil.sqlite"],
+    )
+    callback_url: BaseUrl = Field(
+        DEFAULT_CALLBACKS,
+        description="Where providers reach `ventil serve`: what stands before /callbacks/ in"
+        " the addresses that they are given to answer later.",
+        examples=["https://hooks.example.org"],
     )
 
 

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from pydantic import ValidationError
 
 from ventil.config.declared import (
+    DEFAULT_CALLBACKS,
     ChangelogSettings,
     ProviderTable,
     RunSettings,
@@ -111,6 +112,7 @@ class Settings:
     changelogs: ChangelogSettings
     providers: Mapping[str, ProviderSettings]
     sources: Mapping[str, str]
+    callback_url: str = DEFAULT_CALLBACKS
 
     def provider(self, name: str) -> ProviderSettings:
         """The settings of one provider. Raises `SettingError` naming the nearest known one."""
@@ -199,6 +201,7 @@ def load_settings(
         changelogs=changelogs,
         providers=MappingProxyType(providers),
         sources=MappingProxyType(sources),
+        callback_url=top.callback_url,
     )
 
 

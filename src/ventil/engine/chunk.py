@@ -68,7 +68,9 @@ class ChunkProcessor:
         if row.attempts >= attempt:
             return 0 if row.finished else row.failed
         known = self._known(row)
-        batches, found = self._due(row, known, again=attempt > 1)
+        deferrals = self._fetcher.deferrals
+        elsewhere = set() if deferrals is None else deferrals.elsewhere(index, [*known])
+        batches, found = self._due(row, known, again=attempt > 1, elsewhere=elsewhere)
         keys = [key for batch in batches for key in batch]
         before = self._failed_before(index, row, [known[key] for key in keys])
         good = {key: last for key in keys if (last := known[key][1]) is not None}
@@ -79,6 +81,8 @@ class ChunkProcessor:
         if suspended is not None:
             raise suspended
         asked = {sample.key for sample, _ in found}
+        if deferrals is not None:
+            asked |= deferrals.parked
         left = [sample for sample in before if sample.key not in asked]
         if left:
             self._note(
@@ -90,6 +94,8 @@ class ChunkProcessor:
         finished = not failed or attempt > self._attempts.retries
         if finished:
             self._queue_failures(found)
+        if deferrals is not None and finished:
+            deferrals.settle(index, [*known])
         crashpoint("attempt.before")
         store.end_attempt(
             run.id,
@@ -116,16 +122,18 @@ class ChunkProcessor:
         known: Mapping[str, tuple[Entry | None, Good | None]],
         *,
         again: bool,
+        elsewhere: set[str],
     ) -> tuple[list[tuple[str, ...]], list[Found]]:
         """The batches still to ask, and what was asked already and is not settled.
 
         A first attempt keeps the planned batches less what is settled; a later one asks
         what failed, batched anew. A doubtful answer is not asked twice in one run, it
-        needs hours, not minutes; but a replay, a new chunk, asks for it again.
+        needs hours, not minutes; but a replay, a new chunk, asks for it again. Those that are
+        taken care of *elsewhere* are left out.
         """
         run = self._run
         since_s = run.created_s if run.refresh else float("-inf")
-        over: set[str] = set()
+        over = set(elsewhere)
         asked: list[Found] = []
         for key, (entry, _) in known.items():
             if entry is None:

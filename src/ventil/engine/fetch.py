@@ -2,7 +2,8 @@
 
 A recipe takes steps (`core.exchange.Steps`) and is sent what came of each: a request goes
 through the door of the provider that it names, known samples are stored at once, what was
-kept is looked up, and work on fetched bytes is done in the workbench.
+kept is looked up, and work on fetched bytes is done in the workbench. A record whose answer
+comes later is left waiting, see `deferred`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,23 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ventil.core.exchange import Done, Known, Recall, Request, Work, WorkFailed
+from ventil.core.exchange import (
+    Await,
+    Called,
+    Done,
+    Issued,
+    Known,
+    Recall,
+    Reply,
+    Request,
+    TimeUp,
+    Token,
+    Work,
+    WorkFailed,
+)
 from ventil.core.model import Good, Sample
 from ventil.core.period import Period
+from ventil.engine.deferred import Deferrals, Look
 from ventil.engine.door import Door, Held
 from ventil.engine.journal import Journal
 from ventil.engine.ledger import LedgerWriter
@@ -30,6 +45,7 @@ class Fetcher:
     `doors` holds the job's providers by name; a request that names none passes the first.
     `workbench` is None for recipes that have no work done. `journaled`: the answers to a
     record's requests are noted until it is settled; for recipes of one record a batch.
+    `deferrals`: for recipes that await later answers, which are journaled; else None.
     """
 
     def __init__(
@@ -42,6 +58,7 @@ class Fetcher:
         period: Period,
         workbench: Workbench | None = None,
         journaled: bool = False,
+        deferrals: Deferrals | None = None,
     ) -> None:
         self._recipe = recipe
         self._first = next(iter(doors.values()))
@@ -51,7 +68,8 @@ class Fetcher:
         self._clock = clock
         self._period = period
         self._workbench = workbench
-        self._journaled = journaled
+        self._journaled = journaled or deferrals is not None
+        self.deferrals = deferrals
 
     async def batch(
         self,
@@ -63,7 +81,8 @@ class Fetcher:
     ) -> list[Found]:
         """Fetch the records of one batch of *chunk*; they are stored when `stored` says so.
 
-        `stuck` is called each time that the batch waits for the provider to come back.
+        `stuck` is called each time that the batch waits for the provider to come back. A
+        record that waits for a later answer has no sample in what is returned.
 
         Raises StateError when it could not be stored, Suspended when a provider says later
         than anybody wants to wait, CancelledError when the run stops.
@@ -75,12 +94,15 @@ class Fetcher:
         door = self._first
         held: Held | None = None
         journal = Journal(self._ledger.steps(keys[0])) if self._journaled else None
+        look = self._look(keys[0], journal)
         try:
             step = next(recipe)
             while True:
-                if journal is not None and isinstance(step, Request | Work):
+                if journal is not None and isinstance(step, Request | Work | Await):
                     before = journal.recalled(step)
                     if before is not None:
+                        if look is not None:
+                            look.went_out()
                         step = recipe.send(before)
                         continue
                 if isinstance(step, Request):
@@ -90,6 +112,9 @@ class Fetcher:
                         door.gate.settle(*held)
                         held = None
                     target = f"{step.method} {step.target}"
+                    if look is not None:
+                        look.goes_out()
+                        target = look.hidden(target)
                     door = self._doors[step.provider]
                     reply, held = await door.exchange(step, keys[0], chunk, stuck)
                     if journal is not None:
@@ -101,6 +126,16 @@ class Fetcher:
                     step = recipe.send(None)
                 elif isinstance(step, Recall):
                     step = recipe.send(self._ledger.kept(step.name))
+                elif isinstance(step, Token):
+                    step = recipe.send(_required(look).issue())
+                elif isinstance(step, Await):
+                    if held is not None:
+                        door.gate.settle(*held)
+                        held = None
+                    come = await self._collect(step, look, journal, keys[0], chunk, stuck)
+                    if come is None:
+                        return found
+                    step = recipe.send(come)
                 else:
                     done = await self._work(step)
                     if journal is not None:
@@ -122,6 +157,36 @@ class Fetcher:
             if held is not None:
                 door.gate.settle(*held)
 
+    def _look(self, key: str, journal: Journal | None) -> Look | None:
+        if self.deferrals is None or journal is None:
+            return None
+        return self.deferrals.look(key, journal)
+
+    async def _collect(
+        self,
+        step: Await,
+        look: Look | None,
+        journal: Journal | None,
+        key: str,
+        chunk: int,
+        stuck: Callable[[], None],
+    ) -> Called | Reply | TimeUp | None:
+        """What has come of an order; None: the record waits, and all is noted."""
+
+        async def ask(poll: Request) -> Reply:
+            door = self._doors[poll.provider]
+            reply, held = await door.exchange(poll, key, chunk, stuck)
+            if held is not None:
+                door.gate.settle(*held)
+            return reply
+
+        assert journal is not None  # noqa: S101 - there is a look
+        await self._ledger.note(key, journal.take_new())
+        come = await _required(look).collect(step, ask)
+        if come is not None:
+            journal.add(step, come)
+        return come
+
     async def stored(self) -> None:
         """Return when all that `batch` returned is stored. Raises StateError when not."""
         await self._ledger.stored()
@@ -139,8 +204,8 @@ class Fetcher:
         recipe = self._recipe.fetch((key,), self._period, {})
         try:
             step = next(recipe)
-            while isinstance(step, Recall):
-                step = recipe.send(None)
+            while isinstance(step, Recall | Token):
+                step = recipe.send(None if isinstance(step, Recall) else _NO_TOKEN)
         except StopIteration:
             return ""
         finally:
@@ -163,3 +228,12 @@ class Fetcher:
     def hopeless(self, chunk: int) -> bool:
         """Whether the rest of *chunk*, which has failed before, need not be asked again."""
         return self._alone and self._first.hopeless(chunk)
+
+
+_NO_TOKEN = Issued("", "", 0)
+
+
+def _required(look: Look | None) -> Look:
+    if look is None:
+        raise RuntimeError("a recipe awaits a later answer, and its job does not say so")
+    return look

@@ -20,11 +20,13 @@ from ventil.core.model import Sample, Status
 from ventil.core.period import Period
 from ventil.crashpoint import crashpoint
 from ventil.engine.chunk import Attempts, ChunkProcessor
+from ventil.engine.deferred import Deferrals
 from ventil.engine.door import Door
 from ventil.engine.fetch import Fetcher
 from ventil.engine.gate import Gate, Patience
 from ventil.engine.ledger import LedgerWriter
 from ventil.engine.progress import Progress
+from ventil.engine.rest import Rest
 from ventil.engine.tallies import Tally, added
 from ventil.errors import Cancelled, Suspended, VentilError
 from ventil.ports import (
@@ -69,13 +71,17 @@ class Limits:
 
 @dataclass(slots=True)
 class Outside:
-    """What a run needs of the outside. `workbench` is None for recipes that need none."""
+    """What a run needs of the outside. `workbench` is None for recipes that need none.
+
+    `deferrals`: for recipes that await answers hours later; None for all others.
+    """
 
     store: Store
     durable: Durable
     clock: Clock
     reporter: Reporter
     workbench: Workbench | None = None
+    deferrals: Deferrals | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,7 @@ class Runner:
             period=period,
             workbench=outside.workbench,
             journaled=limits.journaled,
+            deferrals=outside.deferrals,
         )
         self._processor = ChunkProcessor(
             run,
@@ -151,6 +158,7 @@ class Runner:
         )
         self._retrying: dict[int, float] = {}
         self._before = run.tallies
+        self._rest = Rest(outside.deferrals, limits.patience.max_wait_s)
 
     def _door(self, party: Party, *, alone: bool) -> Door:
         outside, limits = self._outside, self._limits
@@ -220,7 +228,7 @@ class Runner:
             if not finished
         ]
         self._open = {index for index, _, _ in todo}
-        if not self._open:
+        if not self._open and not self._rest.begun():
             return
         now_s = self._outside.clock.now_s()
         self._retrying = {index: now_s + delay for index, _, delay in todo if delay}
@@ -234,6 +242,7 @@ class Runner:
                 retry_delay_s=self._limits.retry_delay_s,
             )
             queueing = asyncio.create_task(self._enqueue(todo))
+            self._rest.begin()
             await self._stopped
         finally:
             with contextlib.suppress(asyncio.InvalidStateError, asyncio.CancelledError):
@@ -267,10 +276,24 @@ class Runner:
             self._retrying[index] = self._outside.clock.now_s() + delay_s
         else:
             self._open.discard(index)
-            if not self._open and not self._stopped.done():
-                self._stopped.set_result(None)
+            self._end_if_all_done()
             self._stop_if_all_wait()
         return again
+
+    def _end_if_all_done(self) -> None:
+        if not (self._open or self._stopped.done() or self._rest.begun()):
+            self._stopped.set_result(None)
+
+    async def _take_up(self) -> None:
+        """Look again at records whose later answer has come, or is to be asked for."""
+        now_s = self._outside.clock.now_s()
+        while (index := self._rest.wake(now_s)) is not None:
+            self._open.add(index)
+            await self._outside.durable.enqueue(self._run.id, [(index, 1, 0.0)])
+        late = self._rest.too_long(now_s, self._progress.answered)
+        if late is not None:
+            self.stop(late)
+        self._end_if_all_done()
 
     def _stop_if_all_wait(self) -> None:
         """Suspend the run when nothing is left but what has to wait for some provider."""
@@ -313,6 +336,8 @@ class Runner:
                     door.gate.pause(store.provider(self._keys[name]).paused)
                     door.gate.check()
                 store.update_run(run.id, tallies=self.tallies())
+                if self._rest.under_way:
+                    await self._take_up()
             except Exception as error:
                 self.stop(error)
                 return
@@ -355,6 +380,8 @@ class Runner:
                 f"{again} chunk{'s' if again > 1 else ''} with failed records, "
                 f"tried again in {wait_s:.0f} s"
             )
+        if limited is None:
+            limited = self._rest.words(now_s)
         return {
             "done": min(progress.answered, progress.total),
             "total": progress.total,

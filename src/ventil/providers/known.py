@@ -25,6 +25,9 @@ _APIS = {
 }
 
 
+_OWN: dict[str, Api] = {}  # of programs that declare jobs of their own
+
+
 def names() -> tuple[str, ...]:
     """The names of all providers, sorted."""
     return tuple(sorted(_PROVIDERS))
@@ -54,8 +57,22 @@ def api(name: str) -> Api:
     raise SettingError(f"unknown provider {name!r}", hint=hint)
 
 
+def add(own: Api) -> None:
+    """Make an API of the user's own known. Raises ValueError when its name is taken."""
+    if own.name in _PROVIDERS or own.name in _APIS:
+        raise ValueError(f"there is a provider {own.name!r} already")
+    _OWN[own.name] = own
+
+
+def own_names() -> tuple[str, ...]:
+    """The names of the user's own APIs, sorted."""
+    return tuple(sorted(_OWN))
+
+
 def asked(name: str) -> Provider | Api:
     """Everything that can be asked, by name; raises `SettingError` as `get` does."""
+    if name in _OWN:
+        return _OWN[name]
     return _APIS[name] if name in _APIS else get(name)
 
 
@@ -66,5 +83,5 @@ def anonymous_quotas(name: str) -> tuple[str, ...]:
 
 def profiles() -> dict[str, Profile]:
     """The shipped profile of everything that can be asked, by name."""
-    everything: list[Provider | Api] = [*_PROVIDERS.values(), *_APIS.values()]
+    everything: list[Provider | Api] = [*_PROVIDERS.values(), *_APIS.values(), *_OWN.values()]
     return {one.name: one.profile for one in sorted(everything, key=lambda one: one.name)}

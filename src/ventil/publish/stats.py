@@ -125,7 +125,7 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
     counts = counted(statuses, settled_before=heading.settled_before)
     interval = intervals.most_common(1)[0][0] if intervals else heading.interval
     with replacing(report_path(output)) as file:
-        report = _report(heading, counts, interval, doubtful)
+        report = report_of(heading, counts, interval, doubtful)
         file.write(json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     crashpoint("artefact.after")
     return counts
@@ -147,9 +147,10 @@ def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Hea
     file.write(f'}},"updated":"{rfc3339(heading.finished_s)}"}}\n')
 
 
-def _report(
+def report_of(
     heading: Heading, counts: Counts, interval: Interval, doubtful: list[Published]
 ) -> dict[str, Any]:
+    """What is said about a run; *interval* is what its answers cover."""
     report: dict[str, Any] = {
         "run": heading.run,
         "job": heading.job,

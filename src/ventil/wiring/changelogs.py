@@ -39,6 +39,8 @@ _MOST_PROCESSES = 4
 class Changelogs:
     """The kind of job: a document a package from many providers, published as a site."""
 
+    defers = False
+
     @property
     def providers(self) -> tuple[str, ...]:
         """Every registry and code host that the finder may name."""

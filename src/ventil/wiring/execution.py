@@ -26,6 +26,7 @@ from ventil.errors import (
 )
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.asked import Result
+from ventil.wiring.deferring import deferrals_of
 from ventil.wiring.kind import Kind
 from ventil.wiring.parties import parties_of
 from ventil.wiring.runs import ask_again
@@ -46,7 +47,7 @@ async def run_job(
             now_s = workshop.clock.now_s()
             recipe = kind.recipe(workshop)
             run, resumed = prepare(job, store, recipe, now_s)
-            if resumed:
+            if resumed and not kind.defers:
                 ask_again(recipe, run, store, now_s)
             return await execute(
                 workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=resumed
@@ -110,12 +111,21 @@ async def execute(
         runner = Runner(
             run,
             Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
-            outside=Outside(store, queue, workshop.clock, reporter, workbench),
+            outside=Outside(
+                store,
+                queue,
+                workshop.clock,
+                reporter,
+                workbench,
+                deferrals=deferrals_of(
+                    workshop, kind, run.id, store, workshop.clock, waits_here=True
+                ),
+            ),
             recipe=kind.recipe(workshop),
             parties=parties,
             limits=Limits(
                 chunks_at_once=runs.chunks_at_once,
-                retries=runs.retries,
+                retries=0 if kind.defers else runs.retries,
                 retry_delay_s=runs.retry_delay_s,
                 tries=runs.tries,
                 side_by_side=kind.side_by_side(workshop),

@@ -21,6 +21,15 @@ class Kind(Protocol):
         """The names of those it may ask."""
         ...
 
+    @property
+    def defers(self) -> bool:
+        """Whether its recipe awaits answers that come hours later (`core.exchange.Await`).
+
+        Such a recipe asks about one record at a time, and a failed order is not made again
+        by itself: its record goes to the failure queue.
+        """
+        ...
+
     def recipe(self, workshop: Workshop) -> Recipe:
         """How its records are asked about."""
         ...

@@ -48,7 +48,7 @@ async def resume(
                     f"run {run.id} is over ({run.state})",
                     hint=f"its failed records: ventil failures replay {run.id}",
                 )
-            else:
+            elif not kind.defers:
                 ask_again(recipe, run, store, now_s)
             store.update_run(run.id, state=RunState.RUNNING, cancel=False, message="")
             return await execute(

@@ -34,10 +34,15 @@ def changelogs_key(workshop: Workshop) -> str:
     return f"{CHANGELOGS}@{hashlib.sha256(places.encode()).hexdigest()[:8]}"
 
 
+def _asked_alone() -> tuple[str, ...]:
+    """Providers that have runs of their own."""
+    return providers.names() + providers.own_names()
+
+
 def run_keys(workshop: Workshop, names: Iterable[str]) -> list[str]:
     """What `Run.provider` says of the runs that can be worked on by asking *names* alone."""
     known = set(names)
-    keys = [workshop.provider_key(name) for name in providers.names() if name in known]
+    keys = [workshop.provider_key(name) for name in _asked_alone() if name in known]
     if known.issuperset(changelog_names()):
         keys.append(changelogs_key(workshop))
     return keys

@@ -33,6 +33,7 @@ from ventil.errors import (
 )
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.asked import Result
+from ventil.wiring.deferring import rest_of
 from ventil.wiring.kind import Kind
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.runs import find_run
@@ -211,10 +212,13 @@ async def _watch(following: _Following) -> None:
     away_s: float | None = None
     held: str | None = None
     moved = _Moved(loop.time())
+    rest = rest_of(following.workshop, following.kind, run.id, store, max_wait_s)
     while True:
         try:
             total, done = counted(store, run.id)
             current = store.run(run.id)
+            late = rest.too_long(following.workshop.clock.now_s(), 0)
+            resting = rest.begun()
         except StateError as error:  # the workers wait for it too
             away_s = away_s or loop.time()
             if loop.time() - away_s > max_wait_s:
@@ -224,12 +228,16 @@ async def _watch(following: _Following) -> None:
             await _tick(stopped)
             continue
         away_s = None
-        if done == total or (current is not None and not current.state.resumable):
+        if (done == total and not resting) or (
+            current is not None and not current.state.resumable
+        ):
             if current is not None and current.state is RunState.CANCELLED:
                 raise Cancelled(f"run {run.id} was cancelled")
             return
         if current is not None and current.cancel:
             raise Cancelled(f"run {run.id} was cancelled")
+        if late is not None:
+            raise late
         if loop.time() >= ask_s:
             ask_s = loop.time() + _ASK_S
             with contextlib.suppress(StateError):
@@ -260,7 +268,7 @@ async def _watch(following: _Following) -> None:
                 "rate": rate,
                 "eta_s": (run.records - records) / rate if rate > 0 else None,
                 "in_flight": following.own.get("in_flight", 0),
-                "limited_by": following.own.get("limited_by") or held,
+                "limited_by": following.own.get("limited_by") or held or rest.words(now_s),
             }
         )
         await _tick(stopped)

@@ -31,6 +31,7 @@ class Stats:
     """The kind of job: one number a record from one provider, published as stats.json."""
 
     provider: Provider
+    defers = False
 
     @property
     def providers(self) -> tuple[str, ...]:
