@@ -29,9 +29,13 @@ _NUMBERS = count(1)
 
 
 class PostgresServer:
-    """One server with a data folder of its own; `stop` removes it."""
+    """One server with a data folder of its own; `stop` removes it.
 
-    def __init__(self) -> None:
+    *settings* are the server's, as in postgresql.conf.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._settings = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         self._folder = Path(tempfile.mkdtemp(prefix="ventil-postgres-"))
         self._folder.chmod(0o755)
         self._data = self._folder / "data"
@@ -76,6 +80,7 @@ class PostgresServer:
                 str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port),
                 "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
                 "-c", "fsync=off", "-c", "max_connections=80", "-c", "shared_buffers=32MB",
+                *self._settings,
             ],
             user=self._user,
             cwd=self._folder,
@@ -95,10 +100,26 @@ class PostgresServer:
                 assert time.monotonic() < deadline_s
                 time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The server's first process."""
+        assert self._process is not None
+        return self._process.pid
+
     def crash(self) -> None:
         """End the server as a crash does: without a checkpoint, every connection cut."""
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=_START_S)
+
+    def kill(self) -> None:
+        """SIGKILL to every process of the server."""
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait(timeout=_START_S)
 
     def stop(self) -> None:

@@ -449,6 +449,16 @@ class Store(Protocol):
         ...
 
 
+class Recorder(Protocol):
+    """Writes samples while others go on: `Store.record` without blocking the caller."""
+
+    async def record(
+        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]], /
+    ) -> None:
+        """See `Store.record`."""
+        ...
+
+
 ChunkHandler = Callable[[str, int, int], Awaitable[int]]
 """(run id, chunk index, attempt from 1) -> records to be tried again after the delay."""
 

@@ -124,7 +124,8 @@ class PostgresDatabase(Database):
 
     def upsert_samples(self, db: Session, rows: Sequence[Sequence[Any]]) -> None:
         # In the order of their keys: two workers never wait for each other in a circle.
-        rows = sorted(((*row[:-1], _text(row[-1])) for row in rows), key=lambda row: row[2])
+        rows = [(*row[:-1], without_nul(row[-1])) for row in rows]
+        rows.sort(key=lambda row: row[2])
         if len({row[2] for row in rows}) < len(rows):  # a key twice: each in its turn
             db.executemany(_UPSERT_SAMPLE, rows)
         else:
@@ -173,7 +174,7 @@ def translated(statement: str) -> Any:
     return statement.replace("?", "%s")
 
 
-def _text(text: str) -> str:
+def without_nul(text: str) -> str:
     """What a provider said, without the one character that Postgres has no room for."""
     return text.replace("\0", "\ufffd")
 

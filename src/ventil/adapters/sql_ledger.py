@@ -28,6 +28,10 @@ class Ledger:
         row = db.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()
         return -1 if row is None else int(row[0])
 
+    def series_id(self, name: str) -> int | None:
+        """A series' number, if this process has recorded something of it."""
+        return self._series.get(name)
+
     def record(
         self,
         series: str,

@@ -5,16 +5,20 @@ provider allows one request in flight, dozens when it allows hundreds. A commit 
 much as the rows of ten answers, so one waits for half of what is in flight, and for
 `LONGEST_WAIT_S` at most. A request counts as in flight until its samples are committed, so a
 killed process repeats at most the requests that were in flight.
+
+With a `Recorder` nobody waits for a commit but those whose samples are in it: what comes
+meanwhile is committed together when it has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ventil.core.model import Kept, Sample
 from ventil.crashpoint import crashpoint
-from ventil.ports import Store
+from ventil.ports import Recorder, Store
 
 LONGEST_WAIT_S = 0.001
 """The longest that a sample waits for others to be committed with."""
@@ -26,6 +30,7 @@ class LedgerWriter:
     `enough()` says how many answers are worth a commit without further waiting. `failed` is
     told when what was put could not be committed.
     `journaled`: steps are noted of records under way, and forgotten with their samples.
+    `recorder` writes the samples of others, if there is one.
     """
 
     def __init__(
@@ -39,8 +44,11 @@ class LedgerWriter:
         enough: Callable[[], int] = lambda: 1,
         failed: Callable[[Exception], None] = lambda _: None,
         journaled: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         self._store = store
+        self._recorder = None if journaled else recorder
+        self._commit: asyncio.Task[None] | None = None  # under way
         self._series = series
         self._day = day
         self._run_id = run_id
@@ -108,7 +116,7 @@ class LedgerWriter:
         await committed
 
     def _schedule(self) -> None:
-        if self._soon:
+        if self._soon or self._commit is not None:
             return
         loop = asyncio.get_running_loop()
         if len(self._writers) + len(self._afterwards) >= self._enough():
@@ -125,6 +133,10 @@ class LedgerWriter:
         steps, self._steps = self._steps, []
         writers, self._writers = self._writers, []
         afterwards, self._afterwards = self._afterwards, []
+        over = partial(self._over, samples, writers, afterwards)
+        if self._recorder is not None and samples:
+            self._commit = asyncio.create_task(self._record(self._recorder, samples, over))
+            return
         try:
             if steps:
                 crashpoint("steps.before")
@@ -136,7 +148,38 @@ class LedgerWriter:
                     self._series, self._day, self._run_id, samples, stepped=self._journaled
                 )
                 crashpoint("ledger.after")
-        except Exception as error:  # handed to every writer of this commit
+        except Exception as error:
+            over(error)
+        else:
+            over(None)
+
+    async def _record(
+        self,
+        recorder: Recorder,
+        samples: Sequence[tuple[Sample, float]],
+        over: Callable[[Exception | None], None],
+    ) -> None:
+        crashpoint("ledger.before")
+        error: Exception | None = None
+        try:
+            await recorder.record(self._series, self._day, self._run_id, samples)
+        except Exception as fault:
+            error = fault
+        crashpoint("ledger.after")
+        self._commit = None
+        over(error)
+        if self._writers or self._afterwards:
+            self._schedule()
+
+    def _over(
+        self,
+        samples: Sequence[tuple[Sample, float]],
+        writers: Sequence[asyncio.Future[None]],
+        afterwards: Sequence[Callable[[], None]],
+        error: Exception | None,
+    ) -> None:
+        """A commit has ended; its *error* is handed to every writer of it."""
+        if error is not None:
             if afterwards:
                 self._fault = error
                 self._failed(error)
