@@ -69,3 +69,11 @@ def test_the_lab_over_http_fetches_everything(tmp_path: Path) -> None:
     found = quick("http_lab", tmp_path / "found.json")
     assert {result["client"] for result in found["results"]} == {"ventil", "fixed10"}
     assert all(result["virtual"]["ratio"] > 0 for result in found["results"])
+
+
+def test_workers_over_http_fetch_everything(tmp_path: Path) -> None:
+    """Two real workers, a real Postgres, one scenario cut short."""
+    found = quick("shared_pace", tmp_path / "found.json", "--workers", "2")
+    [result] = found["results"]
+    assert result["finished"]
+    assert result["waste"] < 0.5

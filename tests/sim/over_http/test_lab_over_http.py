@@ -118,3 +118,24 @@ def test_scenarios_are_of_a_size_for_real_time(name: str) -> None:
     for seed in range(3):
         assert 10 <= scenario.oracle_s(seed) <= 50
         assert scenario.n / scenario.oracle_s(seed) <= 60
+
+
+def test_a_record_can_be_asked_for_as_npm_is() -> None:
+    """So that workers can be raced with a recipe that they know."""
+
+    async def run() -> list[Reply]:
+        async with LabServer(Scenario("T", "a test's", provider(), 3)) as server:
+            transport = HttpTransport(
+                server.url, user_agent="test", timeout_s=5.0, connections=1
+            )
+            try:
+                path = "/downloads/point/2026-01-05/@r%2F"
+                return [await transport.send(Request(f"{path}{k}")) for k in (2, 3)]
+            finally:
+                await transport.close()
+
+    served, missing = asyncio.run(run())
+    assert isinstance(served, Response)
+    days = {"start": "2026-01-05", "end": "2026-01-05"}
+    assert json.loads(served.body) == {"downloads": 7, **days, "package": "@r/2"}
+    assert status(missing) == 404

@@ -5,7 +5,7 @@ is scaled, so that a Retry-After of whole seconds means what it says), `server` 
 `python -m ventil.sim.lab.over_http Q1 --seed 0` does so in a process of its own.
 """
 
-from ventil.sim.lab.over_http.scenarios import SCENARIOS
+from ventil.sim.lab.over_http.scenarios import SCENARIOS, SHARED
 from ventil.sim.lab.over_http.server import LabServer
 
-__all__ = ["SCENARIOS", "LabServer"]
+__all__ = ["SCENARIOS", "SHARED", "LabServer"]

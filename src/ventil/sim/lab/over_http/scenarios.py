@@ -1,5 +1,8 @@
 """Scenarios of the lab at a size for real time: half a minute at 20 to 50 requests a second.
 
+`SHARED` are those for many workers, of a minute and a half: to find the pace takes some
+seconds whatever a job's length, and to notice an outage too.
+
 Kinds and names are those of `ventil.sim.lab.scenarios`; servers, rates, windows and events
 are smaller, so that neither side comes near a whole core in Python.
 """
@@ -87,3 +90,32 @@ _ALL = (
 
 SCENARIOS = {scenario.name: scenario for scenario in _ALL}
 """By name, in the order of the table."""
+
+
+_QUICK = Provider(servers=16, service=LOGNORMAL, queue_limit=32, timeout_s=20.0)
+
+_SHARED = (
+    Scenario("S1", "16 servers, lognormal 0.3 s, queue 32 then 503", _QUICK, 4_000),
+    Scenario("S2", "16 servers, heavy tail 5 ms to 10 s, queue 32 then 503", _SIXTEEN, 3_000),
+    Scenario(
+        "Q2",
+        "token bucket 20/s burst 40, no header",
+        _quota(TokenBucket(20, 40, retry_after=False)),
+        1_600,
+    ),
+    Scenario(
+        "V1",
+        "capacity 16 to 4 at 20 s, back at 50 s",
+        replace(_SIXTEEN, events=(CapacityDrop(20, 50, 50, 4),)),
+        2_500,
+    ),
+    Scenario(
+        "O1",
+        "60 s of instant 503s",
+        replace(_SIXTEEN, events=(Outage(20, 80),)),
+        2_000,
+    ),
+)
+
+SHARED = {scenario.name: scenario for scenario in _SHARED}
+"""Those for many workers, by name."""

@@ -9,6 +9,7 @@ there and back (`Provider.rtt_s`, an added `Delay`) is waited for here, since lo
 ::
 
     GET  /r/17              record 17: 200, 429 or 503 as the model decides, or silence
+    GET  /downloads/point/2026-01-05/@r/17      the same record, answered as npm does
     POST /-/lab/start       the clock starts (it does by itself with the first record)
     GET  /-/lab/report      what was counted, as JSON; see `LabServer.report`
 """
@@ -17,9 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote_to_bytes
 
 from ventil.sim.lab.provider import (
     ARRIVE,
@@ -40,6 +43,20 @@ if TYPE_CHECKING:
 
 _REASONS = {200: b"OK", 404: b"Not Found", 429: b"Too Many Requests", 503: b"Unavailable"}
 _MOST_HEAD = 64 * 1024
+_RECORD = re.compile(
+    rb"/(?:r|downloads/point/(?P<from>[0-9-]+)(?::(?P<to>[0-9-]+))?/(?P<name>@r))/(?P<record>\d+)"
+)
+
+
+def _body(found: re.Match[bytes]) -> bytes:
+    """What a record says: its number, or as npm does a count for the days asked about."""
+    if not found["name"]:
+        return b'{"record": %b}' % found["record"]
+    return b'{"downloads": 7, "start": "%b", "end": "%b", "package": "@r/%b"}' % (
+        found["from"],
+        found["to"] or found["from"],
+        found["record"],
+    )
 
 
 class LabServer:
@@ -85,6 +102,11 @@ class LabServer:
             await self._server.wait_closed()
 
     @property
+    def records(self) -> int:
+        """Records are numbered below this."""
+        return self._scenario.n
+
+    @property
     def url(self) -> str:
         """The base URL, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
@@ -109,8 +131,11 @@ class LabServer:
         self._model.next_number = number + 1
         heappush(self._heap, (at_s, number, kind, subject))
 
-    def asked(self, connection: _Connection, record: int) -> None:
-        """A request for *record* has come in; the answer follows on the connection."""
+    def asked(self, connection: _Connection, record: int, body: bytes) -> None:
+        """A request for *record* has come in; the answer follows on the connection.
+
+        *body* is what it says if the record is served.
+        """
         self.start()
         now_s = self._now_s()
         if self._first_s is None:
@@ -118,6 +143,7 @@ class LabServer:
         for outage in self._outages:
             self._outage_sent += outage.at_s <= now_s < outage.until_s
         flight = Flight(connection, record, 1, now_s, 0)
+        flight.ticket = body
         self._push(now_s + self._half_rtt_s + self._model.delay_s, ARRIVE, flight)
         self._arm()
 
@@ -171,7 +197,8 @@ class LabServer:
                 hint.remaining,
             )
             fields += b"RateLimit-Reset: %d\r\n" % hint.reset_s
-        flight.worker.answer(status, b'{"record": %d}' % flight.record, fields)
+        body = flight.ticket if status == OK else b'{"error": "not now"}'
+        flight.worker.answer(status, body, fields)
 
     def report(self) -> dict[str, Any]:
         """What was counted since the start.
@@ -251,9 +278,10 @@ class _Connection(asyncio.Protocol):
         self._head = head[end + 4 :]
         method, _, rest = head[:end].partition(b" ")
         target = rest.partition(b" ")[0]
-        name = target[3:]
-        if method == b"GET" and target.startswith(b"/r/") and name.isdigit():
-            self._server.asked(self, int(name))
+        found = _RECORD.fullmatch(unquote_to_bytes(target)) if method == b"GET" else None
+        record = int(found["record"]) if found else self._server.records
+        if found and record < self._server.records:
+            self._server.asked(self, record, _body(found))
         else:
             self.answer(*self._server.control(method, target))
 
