@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import inf
 
 from ventil.adapters.worker_store import WorkerStore
 from ventil.errors import StateError
@@ -32,9 +33,13 @@ OTHERS_S = 1.0
 class ClaimQueue:
     """The `Durable` port for one run in one worker of many."""
 
-    def __init__(self, store: WorkerStore, clock: Clock) -> None:
+    def __init__(
+        self, store: WorkerStore, clock: Clock, *, share: Callable[[], float] = lambda: inf
+    ) -> None:
+        """*share* says how many chunks this run may have at once just now."""
         self._store = store
         self._clock = clock
+        self._share = share
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
@@ -61,7 +66,8 @@ class ClaimQueue:
                 while self._ended:
                     self._store.let_go(self._run_id, *self._ended[0])
                     self._ended.popleft()
-                self._take(handler, at_once - len(self._tasks), retry_delay_s)
+                most = int(min(at_once, self._share()))
+                self._take(handler, most - len(self._tasks), retry_delay_s)
                 if loop.time() >= others_s:
                     others_s = loop.time() + OTHERS_S
                     for index, attempts in self._store.finished_of(self._run_id, [*self._open]):

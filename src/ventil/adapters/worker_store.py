@@ -19,6 +19,18 @@ from ventil.adapters.postgres import PostgresDatabase
 from ventil.adapters.sql import SqlStore
 from ventil.errors import Fenced
 
+MOST_RUNS = 1000
+"""Runs that a worker looks at: however many wait, it remembers no more of them."""
+
+_RUNS_TO_WORK_ON = """
+SELECT id, provider, urgent FROM run WHERE state = 'running' AND NOT cancel
+  AND provider = ANY(?) AND (
+    EXISTS (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished AND owner IS NULL
+      AND due_s <= extract(epoch FROM clock_timestamp()))
+    OR EXISTS (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished AND owner = ?))
+ORDER BY urgent DESC, created_s LIMIT ?
+"""
+
 
 class FencedDatabase(PostgresDatabase):
     """A database that lets one worker write while it is in."""
@@ -52,12 +64,12 @@ class FencedDatabase(PostgresDatabase):
 
 
 class WorkerStore(SqlStore):
-    """The `Store` port for one worker of many."""
+    """The `Store` port for the worker with the id *worker*, one of many."""
 
     def __init__(self, url: str, worker: str) -> None:
         database = FencedDatabase(url, worker)
         super().__init__(database)
-        self._worker = worker
+        self.worker = worker
 
     def update_run(self, run_id: str, **changes: object) -> None:
         """As ever; but the tallies are this worker's, and kept apart."""
@@ -67,7 +79,7 @@ class WorkerStore(SqlStore):
                 db.execute(
                     "INSERT INTO run_part (run_id, worker, tallies) VALUES (?, ?, ?)"
                     " ON CONFLICT (run_id, worker) DO UPDATE SET tallies = excluded.tallies",
-                    (run_id, self._worker, json.dumps(tallies, separators=(",", ":"))),
+                    (run_id, self.worker, json.dumps(tallies, separators=(",", ":"))),
                 )
         if changes:
             super().update_run(run_id, **changes)
@@ -86,23 +98,26 @@ class WorkerStore(SqlStore):
         with self._database.direct() as db:
             row = db.execute(
                 "SELECT tallies FROM run_part WHERE run_id = ? AND worker = ?",
-                (run_id, self._worker),
+                (run_id, self.worker),
             ).fetchone()
             return json.loads(row[0]) if row else {}
 
     # -- chunks to work on -----------------------------------------------------------
 
-    def runs_to_work_on(self, providers: Sequence[str]) -> list[str]:
-        """Ids of the running runs of these provider keys that have unfinished chunks."""
+    def live(self) -> dict[str, frozenset[str]]:
+        """The workers that nobody has given up, each with the provider keys it serves."""
         with self._database.direct() as db:
-            rows = db.execute(
-                "SELECT id FROM run WHERE state = 'running' AND NOT cancel"
-                " AND provider = ANY(?) AND EXISTS"
-                " (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished)"
-                " ORDER BY created_s",
-                (list(providers),),
-            )
-            return [row[0] for row in rows]
+            rows = db.execute("SELECT id, providers FROM worker WHERE gone IS NULL")
+            return {row[0]: frozenset(json.loads(row[1])) for row in rows}
+
+    def runs_to_work_on(self, run_keys: Sequence[str]) -> list[tuple[str, str, bool]]:
+        """The running runs of these keys with chunks that are due and nobody's, or ours.
+
+        (id, `Run.provider`, whether a person waits for it); those first, then the oldest.
+        """
+        with self._database.direct() as db:
+            rows = db.execute(_RUNS_TO_WORK_ON, (list(run_keys), self.worker, MOST_RUNS))
+            return [(row[0], row[1], bool(row[2])) for row in rows]
 
     def claim(self, run_id: str, most: int, now_s: float) -> list[tuple[int, int]]:
         """Take up to *most* chunks that are due and nobody's; (index, attempts so far)."""
@@ -112,7 +127,7 @@ class WorkerStore(SqlStore):
                 "SELECT idx FROM chunk WHERE run_id = ? AND NOT finished AND owner IS NULL"
                 " AND due_s <= ? ORDER BY idx LIMIT ? FOR UPDATE SKIP LOCKED))"
                 " RETURNING idx, attempts",
-                (self._worker, run_id, run_id, now_s, most),
+                (self.worker, run_id, run_id, now_s, most),
             )
             return [(row[0], row[1]) for row in rows]
 
@@ -123,7 +138,7 @@ class WorkerStore(SqlStore):
             db.execute(
                 "UPDATE chunk SET owner = NULL, due_s = ? WHERE run_id = ? AND owner = ?"
                 f" AND NOT finished{where}",
-                (due_s, run_id, self._worker, *(() if index is None else (index,))),
+                (due_s, run_id, self.worker, *(() if index is None else (index,))),
             )
 
     def finished_of(self, run_id: str, indexes: Sequence[int]) -> list[tuple[int, int]]:

@@ -101,6 +101,14 @@ class Places:
                 urgent -= 1
         return end
 
+    def clear(self) -> tuple[str, ...]:
+        """Nobody may hold a place any more: who is to end for that, and was not told to yet."""
+        self._line.clear()
+        end = tuple(run for run, place in self._held.items() if not place.ending)
+        for run in end:
+            self._held[run].ending = True
+        return end
+
     def over(self, run: str) -> None:
         """*run* gave its place back: it is over, or was stopped."""
         self._held.pop(run, None)

@@ -39,10 +39,15 @@ def _asked_alone() -> tuple[str, ...]:
     return providers.names() + providers.own_names()
 
 
-def run_keys(workshop: Workshop, names: Iterable[str]) -> list[str]:
-    """What `Run.provider` says of the runs that can be worked on by asking *names* alone."""
+def needs(workshop: Workshop, names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """What `Run.provider` says of the runs that can be worked on by asking *names* alone.
+
+    With the provider keys that runs of each need.
+    """
     known = set(names)
     keys = [workshop.provider_key(name) for name in _asked_alone() if name in known]
+    found = {key: frozenset({key}) for key in keys}
     if known.issuperset(changelog_names()):
-        keys.append(changelogs_key(workshop))
-    return keys
+        asked = frozenset(map(workshop.provider_key, changelog_names()))
+        found[changelogs_key(workshop)] = asked
+    return found

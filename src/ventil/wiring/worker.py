@@ -23,7 +23,8 @@ from ventil.errors import Cancelled, Fenced, StateError, Stopped, Suspended, Ven
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.parties import parties_of
-from ventil.wiring.served import run_keys
+from ventil.wiring.rota import Rota
+from ventil.wiring.served import needs
 from ventil.wiring.workshop import Workshop, policy_for
 
 LOOK_S = 0.5
@@ -57,6 +58,7 @@ class Worker:
         *,
         providers: Sequence[str],
         slots: int,
+        shard: int = 0,
         own: Own | None = None,
     ) -> None:
         self.id = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
@@ -66,7 +68,8 @@ class Worker:
         self._own = own
         self._url = workshop.settings.database_url
         self._keys = {workshop.provider_key(name): name for name in providers}
-        self._run_keys = run_keys(workshop, providers)
+        self._needs = needs(workshop, providers)
+        self._rota = Rota(self.id, self._needs, slots=slots, size=shard)
         self._pacing = Pacing(
             self._url,
             worker=self.id,
@@ -106,9 +109,11 @@ class Worker:
         try:
             while not any(future.done() for future in waits):
                 with contextlib.suppress(StateError):  # the database is away
-                    for run_id in store.runs_to_work_on(self._run_keys):
-                        if run_id not in self._tasks:
-                            self._begin(run_id, store)
+                    turn = self._rota.look(store, self._pacing.clock.now_s())
+                    for run_id in turn.begin:
+                        self._begin(run_id, store)
+                    for run_id in turn.end:
+                        self._end(run_id)
                 await asyncio.wait(waits, timeout=LOOK_S)
         finally:
             over = next((f.exception() for f in waits if f.done() and f.exception()), None)
@@ -124,7 +129,18 @@ class Worker:
     def _begin(self, run_id: str, store: WorkerStore) -> None:
         task = asyncio.create_task(self._work(run_id, store))
         self._tasks[run_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(run_id, None))
+        task.add_done_callback(lambda _: self._over(run_id))
+
+    def _over(self, run_id: str) -> None:
+        self._tasks.pop(run_id, None)
+        self._rota.over(run_id)
+
+    def _end(self, run_id: str) -> None:
+        """Let others have the place of a run; what it has claimed is given back."""
+        if run_id in self._runners:
+            self._runners[run_id].stop(Stopped("others wait"))
+        else:
+            self._tasks[run_id].cancel()
 
     async def _work(self, run_id: str, store: WorkerStore) -> None:
         """Take part in one run until it is over, or this worker's part of it is."""
@@ -154,7 +170,7 @@ class Worker:
         own = self._own if self._own is not None and self._own.run_id == run.id else None
         quiet = _Quiet(self._reporter, own)
         parties = [
-            replace(party, governor=leases[party.key].governor(run.id))
+            replace(party, governor=leases[party.key].governor(run.id, urgent=run.urgent))
             for party in parties_of(workshop, kind.providers, store, quiet)
         ]
         settings = workshop.settings.run
@@ -163,7 +179,7 @@ class Worker:
                 run,
                 Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
                 outside=Outside(
-                    store, ClaimQueue(store, self._pacing.clock), self._pacing.clock, quiet,
+                    store, self._queue(run.id, store), self._pacing.clock, quiet,
                     workbench,
                 ),
                 recipe=kind.recipe(workshop),
@@ -182,6 +198,10 @@ class Worker:
                 leases[party.key].on_grant(run.id, runner.wake)
             self._runners[run.id] = runner
             await runner.execute()
+
+
+    def _queue(self, run_id: str, store: WorkerStore) -> ClaimQueue:
+        return ClaimQueue(store, self._pacing.clock, share=lambda: self._rota.share(run_id))
 
 
 class _Quiet:
@@ -203,11 +223,20 @@ class _Quiet:
 
 
 async def serve(
-    workshop: Workshop, reporter: Reporter, *, providers: Sequence[str], slots: int
+    workshop: Workshop,
+    reporter: Reporter,
+    *,
+    providers: Sequence[str],
+    slots: int,
+    shard: int = 0,
 ) -> None:
-    """Work until `workshop.stop` is called. Given up by the others, join again."""
+    """Work until `workshop.stop` is called. Given up by the others, join again.
+
+    *slots*: chunks of each provider at once. *shard*: serve a provider only as one of so many
+    workers; 0 for all.
+    """
     while True:
-        worker = Worker(workshop, reporter, providers=providers, slots=slots)
+        worker = Worker(workshop, reporter, providers=providers, slots=slots, shard=shard)
         workshop.stop = worker.stop
         reporter.note(f"worker {worker.id} serves {', '.join(providers)}")
         try:
