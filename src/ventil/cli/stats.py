@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,6 +60,14 @@ Tolerate = Annotated[
     ),
 ]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Where stats.json goes.")]
+Urgent = Annotated[
+    bool,
+    Parameter(
+        name="--urgent",
+        negative="",
+        help="A person waits for it: goes before other runs of the same provider.",
+    ),
+]
 Refresh = Annotated[
     bool, Parameter(name="--refresh", negative="", help="Ask again for what is settled.")
 ]
@@ -78,6 +87,7 @@ def stats(
     tolerate: Tolerate = "5%",
     max_wait: MaxWait = "30m",
     refresh: Refresh = False,
+    urgent: Urgent = False,
     database: Database = None,
     config: Config = None,
     json: Json = False,
@@ -96,6 +106,7 @@ def stats(
     workshop, asked, records = _read(
         catalogue, output, period, tolerate, max_wait, refresh, database, config, quiet
     )
+    asked = replace(asked, urgent=urgent)
     reporter = reporter_for(quiet=quiet)
     return finish(
         lambda: job.run(workshop, asked, records, reporter), workshop, reporter, as_json=json

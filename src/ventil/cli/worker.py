@@ -26,8 +26,12 @@ def worker(
         str, Parameter(help="Whom to serve, separated by commas. Default: npm-downloads.")
     ] = "npm-downloads",
     slots: Annotated[
-        int, Parameter(help="Chunks of each run that are worked on at once.")
+        int, Parameter(help="Chunks of each provider that are worked on at once.")
     ] = 10,
+    shard: Annotated[
+        int,
+        Parameter(help="Serve a provider as one of so many workers, chosen for it; 0: of all."),
+    ] = 0,
     database: Database = None,
     config: Config = None,
     quiet: Quiet = False,
@@ -49,6 +53,8 @@ def worker(
         )
     if slots < 1:
         raise SettingError(f"--slots {slots} is too few", hint="give 1 or more")
+    if shard < 0:
+        raise SettingError(f"--shard {shard} is too few", hint="give 2 or more, or 0 for all")
     names = [name.strip() for name in providers.split(",") if name.strip()]
     if not names:
         raise SettingError("--providers names nobody", hint="such as npm-downloads")
@@ -66,7 +72,7 @@ def worker(
 
         for caught in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(caught, leave, caught)
-        await serve(workshop, reporter, providers=names, slots=slots)
+        await serve(workshop, reporter, providers=names, slots=slots, shard=shard)
 
     try:
         asyncio.run(work())

@@ -20,7 +20,8 @@ class Job:
     """What a user asked for: the records, the API, the period and the artefact's place.
 
     `name` says it in words. `series` names what values are comparable with: provider key
-    and period. `tolerate` is the share of records (0 to 1) that may lack an answer.
+    and period. `tolerate` is the share of records (0 to 1) that may lack an answer. `urgent`:
+    a person waits for it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Job:
     refresh: bool
     tolerate: float
     chunk_size: int
+    urgent: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +70,12 @@ def prepare(job: Job, store: Store, recipe: Recipe, now_s: float) -> tuple[Run, 
     for run in unfinished:
         if run.fingerprint == job.fingerprint:
             store.update_run(
-                run.id, state=RunState.RUNNING, cancel=False, tolerate=job.tolerate, message=""
+                run.id,
+                state=RunState.RUNNING,
+                cancel=False,
+                tolerate=job.tolerate,
+                message="",
+                urgent=job.urgent,
             )
             return run, True
     made = plan_job(job, store, recipe)
@@ -89,6 +96,7 @@ def prepare(job: Job, store: Store, recipe: Recipe, now_s: float) -> tuple[Run, 
         finished_s=None,
         records=made.records + made.settled,
         settled_before=made.settled,
+        urgent=job.urgent,
     )
     crashpoint("run.before")
     store.create_run(

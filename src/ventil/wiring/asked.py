@@ -23,6 +23,7 @@ class Asked:
     refresh: bool = False
     provider: str = "npm-downloads"
     ecosystem: str = "npm"
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def job_of(workshop: Workshop, asked: Asked, catalogue: Catalogue) -> Job:
         refresh=asked.refresh,
         tolerate=asked.tolerate,
         chunk_size=workshop.settings.run.chunk_size,
+        urgent=asked.urgent,
     )
 
 
