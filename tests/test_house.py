@@ -59,6 +59,7 @@ KEPT_IN = {
     "pydantic_core": ("config/",),
     "cyclopts": ("cli/",),
     "rich": ("cli/",),
+    "uvloop": ("wiring/loop.py",),
 }
 
 # Standard library too, but with a clock, I/O, the environment, logging or async in it.

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from ventil.core.exchange import Called, Outcome, Reply, Request, Steps
+from ventil.core.fold import Published
 from ventil.core.model import Good, Interval, Kept, Sample, Status
 from ventil.core.period import Period
 
@@ -399,6 +400,10 @@ class Store(Protocol):
         self, series: str, day: str, keys: Sequence[str]
     ) -> Iterator[tuple[str, Entry | None, Good | None]]:
         """For each of *keys*, in order: this period's entry and the last good value."""
+        ...
+
+    def published(self, series: str, day: str, keys: Sequence[str]) -> Iterator[Published]:
+        """What is published of each of *keys*, in order: see `core.fold.publish`."""
         ...
 
     def kept(self, series: str, name: str) -> Kept | None:

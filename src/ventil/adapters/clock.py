@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 
 class SteadyClock:
@@ -17,7 +18,7 @@ class SteadyClock:
         """`ahead_s` shifts the clock: the demo runs a job as of yesterday."""
         boottime = getattr(time, "CLOCK_BOOTTIME", None)
         self._elapsed = (
-            time.monotonic if boottime is None else lambda: time.clock_gettime(boottime)
+            time.monotonic if boottime is None else partial(time.clock_gettime, boottime)
         )
         self._offset_s = time.time() + ahead_s - self._elapsed()
 

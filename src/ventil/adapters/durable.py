@@ -28,7 +28,8 @@ import logging
 import shlex
 import threading
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
@@ -62,7 +63,8 @@ class DbosQueue:
         self._path = path.with_name(f"{path.stem}.queue{path.suffix}")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handler: ChunkHandler | None = None
-        self._running: dict[tuple[int, int], concurrent.futures.Future[int]] = {}
+        self._running: set[concurrent.futures.Future[None]] = set()
+        self._attempts: dict[tuple[int, int], asyncio.Future[int]] = {}  # the loop's own
         self._lock = threading.Lock()
         self._stopping = False
         self._launched = False
@@ -134,17 +136,10 @@ class DbosQueue:
             }
         )
 
-        def attempt(run: str, indexes: list[int], number: int) -> None:
-            for index in indexes:
-                if self._process(run, index, number):
-                    # Outside of this workflow: what it queues would become its child,
-                    # numbered, and a second execution need not queue the same.
-                    again = ([index], number + 1, self._retry_delay_s)
-                    contextvars.Context().run(self._enqueue, run, *again)
+        def chunks(run: str, indexes: list[int], number: int) -> None:
+            self._process(run, indexes, number)
 
-        self._workflow = DBOS.workflow(name="chunks", max_recovery_attempts=_RECOVERIES)(
-            attempt
-        )
+        self._workflow = DBOS.workflow(name="chunks", max_recovery_attempts=_RECOVERIES)(chunks)
         DBOS.listen_queues([run_id])
         DBOS.launch()
         self._launched = True
@@ -160,25 +155,46 @@ class DbosQueue:
         start = time.time_ns()
         self._ended = {w.workflow_id: f"{w.workflow_id}:{start}" for w in ended}
 
-    def _process(self, run_id: str, index: int, attempt: int) -> int:
-        """Run the handler on the engine's loop; called on a thread of the library's."""
-        this = (index, attempt)
+    def _process(self, run_id: str, indexes: list[int], attempt: int) -> None:
+        """The workflow: hands its chunks to the engine's loop, and waits for all of them."""
         with self._lock:
-            if self._stopping or self._loop is None or self._handler is None:
+            if self._stopping or self._loop is None:
                 raise _Interrupted
-            future = self._running.get(this)
-            if future is None:
-                future = self._running[this] = asyncio.run_coroutine_threadsafe(
-                    _as_coroutine(self._handler(run_id, index, attempt)), self._loop
-                )
+            future = asyncio.run_coroutine_threadsafe(
+                self._one_by_one(run_id, indexes, attempt), self._loop
+            )
+            self._running.add(future)
         try:
-            return future.result()
+            future.result()
         except (concurrent.futures.CancelledError, Stopped) as stop:
             raise _Interrupted from stop
         finally:
             with self._lock:
-                if self._running.get(this) is future:
-                    del self._running[this]
+                self._running.discard(future)
+
+    async def _one_by_one(self, run_id: str, indexes: list[int], attempt: int) -> None:
+        """An attempt at each chunk; the next one is queued where something is left."""
+        for index in indexes:
+            if await self._attempt(run_id, index, attempt):
+                # Outside of this workflow: what it queues would become its child,
+                # numbered, and a second execution need not queue the same.
+                again = ([index], attempt + 1, self._retry_delay_s)
+                alone = contextvars.Context()
+                await asyncio.get_running_loop().run_in_executor(
+                    None, partial(alone.run, self._enqueue, run_id, *again)
+                )
+
+    async def _attempt(self, run_id: str, index: int, attempt: int) -> int:
+        """Run the handler; another workflow's attempt that is under way is waited for."""
+        this = (index, attempt)
+        future = self._attempts.get(this)
+        if future is None:
+            if self._handler is None:
+                raise asyncio.CancelledError
+            future = asyncio.ensure_future(self._handler(run_id, index, attempt))
+            self._attempts[this] = future
+            future.add_done_callback(lambda _: self._attempts.pop(this, None))
+        return await future
 
     def _enqueue(self, run_id: str, indexes: list[int], attempt: int, delay_s: float) -> None:
         """Queue an attempt at some chunks; what is queued under the same id is left."""
@@ -216,7 +232,7 @@ class DbosQueue:
         """
         with self._lock:
             self._stopping = True
-            running = list(self._running.values())
+            running = list(self._running)
         for future in running:
             future.cancel()
         if self._launched:
@@ -256,10 +272,6 @@ def _bundles(
             end += 1
         yield [index for index, _, _ in chunks[start:end]], attempt, delay_s
         start = end
-
-
-async def _as_coroutine(work: Awaitable[int]) -> int:
-    return await work
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from ventil.core.model import Interval
@@ -57,12 +58,12 @@ def as_run(row: sa.RowMapping) -> Run:
 
 def pack(value: object) -> bytes:
     """JSON, compressed: lists of keys."""
-    return zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
+    return zlib.compress(msgspec.json.encode(value), 1)
 
 
 def unpack(blob: bytes) -> list[Any]:
     """What `pack` made."""
-    return list(json.loads(zlib.decompress(blob)))
+    return list(msgspec.json.decode(zlib.decompress(blob)))
 
 
 def parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -8,6 +8,7 @@ from ventil.adapters.database import Database, Session
 from ventil.adapters.rows import days, interval, parts
 from ventil.adapters.sql_kept import keep, kept_under
 from ventil.adapters.sql_steps import forget_steps, note_steps, steps_of
+from ventil.core.fold import Published, publish
 from ventil.core.model import Good, Kept, Sample, Status
 from ventil.ports import Entry
 
@@ -137,34 +138,77 @@ class Ledger:
         with self._database.direct() as db:
             series_id = self._series_id(db, series)
             unfolded = self._unfolded(db, series_id)
-            among = self._database.among("key")
             for part in parts(keys):
-                rows = {
-                    row[0]: row
-                    for row in db.execute(
-                        'SELECT key, status, value, start, "end", detail, fetched_s, attempts,'
-                        f" run_id FROM sample WHERE series_id = ? AND day = ? AND {among}",
+                yield from self._entries(db, series_id, day, unfolded, part)
+
+    def _entries(
+        self,
+        db: Session,
+        series_id: int,
+        day: str,
+        unfolded: Sequence[str],
+        part: Sequence[str],
+    ) -> Iterator[tuple[str, Entry | None, Good | None]]:
+        """`entries` of one part of the keys."""
+        rows = {
+            row[0]: row
+            for row in db.execute(
+                'SELECT key, status, value, start, "end", detail, fetched_s, attempts, run_id'
+                " FROM sample WHERE series_id = ? AND day = ?"
+                f" AND {self._database.among('key')}",
+                (series_id, day, self._database.keys(part)),
+            )
+        }
+        good: dict[str, Good] = {}
+        left = [key for key in part if key not in rows or rows[key][1] != "ok"]
+        if left:
+            self._add_good(db, series_id, unfolded, left, good)
+        for key in part:
+            row = rows.get(key)
+            if row is None:
+                yield key, None, good.get(key)
+                continue
+            _, word, value, start, end, detail, fetched_s, attempts, run_id = row
+            covers, status = interval(start, end), _STATUS[word]
+            entry = Entry(
+                Sample(key, status, value, covers, detail), fetched_s, attempts, run_id
+            )
+            if status is Status.OK:
+                yield key, entry, Good(value, covers, fetched_s)
+            else:
+                yield key, entry, good.get(key)
+
+    def published(self, series: str, day: str, keys: Sequence[str]) -> Iterator[Published]:
+        """What is published of each of *keys*, in order: see `core.fold.publish`.
+
+        Nearly all records are ok, and of those no more is read than is published.
+        """
+        with self._database.direct() as db:
+            series_id = self._series_id(db, series)
+            unfolded = self._unfolded(db, series_id)
+            for part in parts(keys):
+                numbers = {
+                    key: (value, start, end)
+                    for key, value, start, end in db.execute(
+                        'SELECT key, value, start, "end" FROM sample'
+                        " WHERE series_id = ? AND day = ?"
+                        f" AND {self._database.among('key')}"
+                        " AND status = 'ok' AND value IS NOT NULL",
                         (series_id, day, self._database.keys(part)),
                     )
                 }
-                good: dict[str, Good] = {}
-                left = [key for key in part if key not in rows or rows[key][1] != "ok"]
+                left = [key for key in part if key not in numbers]
+                others = {}
                 if left:
-                    self._add_good(db, series_id, unfolded, left, good)
+                    for key, entry, good in self._entries(db, series_id, day, unfolded, left):
+                        others[key] = publish(key, entry.sample if entry else None, good)
                 for key in part:
-                    row = rows.get(key)
-                    if row is None:
-                        yield key, None, good.get(key)
-                        continue
-                    _, word, value, start, end, detail, fetched_s, attempts, run_id = row
-                    covers, status = interval(start, end), _STATUS[word]
-                    entry = Entry(
-                        Sample(key, status, value, covers, detail), fetched_s, attempts, run_id
-                    )
-                    if status is Status.OK:
-                        yield key, entry, Good(value, covers, fetched_s)
+                    found = numbers.get(key)
+                    if found is None:
+                        yield others[key]
                     else:
-                        yield key, entry, good.get(key)
+                        value, start, end = found
+                        yield Published(key, Status.OK, value, interval(start, end))
 
     def kept(self, series: str, name: str) -> Kept | None:
         """What `record` has kept under a name; None when there is nothing."""

@@ -8,13 +8,13 @@ killed process loses nothing; a power cut may lose the last commits and never co
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import sqlalchemy as sa
 
 from ventil.adapters.database import Database, Session
@@ -115,7 +115,7 @@ class SqliteDatabase(Database):
         return f"{column} IN (SELECT value FROM json_each(?))"
 
     def keys(self, keys: Sequence[str]) -> str:
-        return json.dumps(list(keys))
+        return msgspec.json.encode(keys).decode()
 
     def as_error(self, error: Exception) -> StateError:
         return as_state_error(error, self.place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,9 +115,10 @@ def find(
     """
     from ventil.wiring.changelogs import package_of
     from ventil.wiring.looking import look_up
+    from ventil.wiring.loop import run
 
     workshop = open_workshop(database, config)
-    document = asyncio.run(
+    document = run(
         look_up(
             workshop,
             package_of(package, ecosystem),

@@ -278,8 +278,10 @@ def finish(
     as_json: bool,
 ) -> int:
     """Run a job to its end with signals caught; print what came of it; the exit code."""
+    from ventil.wiring.loop import run
+
     try:
-        result = asyncio.run(_with_signals(work, workshop))
+        result = run(_with_signals(work, workshop))
     finally:
         reporter.close()  # whatever happens, the terminal is given back as it was
     reporter.ended(summary(result))

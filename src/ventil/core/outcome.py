@@ -22,6 +22,7 @@ from ventil.core.headers import rate_hints, retry_after_s
 _THROTTLES = frozenset({420, 429, 430, 509})
 _REFUSALS = frozenset({401, 403})
 _TRANSIENT_4XX = frozenset({408, 425})
+_WELL = Outcome(Verdict.LIVE)
 
 
 def judge_http(reply: Reply, now_s: float) -> Outcome:
@@ -36,7 +37,7 @@ def judge_http(reply: Reply, now_s: float) -> Outcome:
     status = reply.status
     hints = rate_hints(reply.headers, now_s)
     if 200 <= status < 400:
-        return Outcome(Verdict.LIVE, hints=hints)
+        return Outcome(Verdict.LIVE, hints=hints) if hints else _WELL
     wait_s = retry_after_s(reply.headers, now_s)
     if status in _THROTTLES or (
         status == 403 and (wait_s is not None or any(_is_spent(h.remaining) for h in hints))

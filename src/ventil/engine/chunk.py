@@ -80,7 +80,7 @@ class ChunkProcessor:
             found.extend(result)
         if suspended is not None:
             raise suspended
-        asked = {sample.key for sample, _ in found}
+        asked = {sample.key for sample, _ in found} if before else set()
         if deferrals is not None:
             asked |= deferrals.parked
         left = [sample for sample in before if sample.key not in asked]
@@ -235,10 +235,10 @@ class ChunkProcessor:
     def _queue_failures(self, found: Sequence[Found]) -> None:
         """Put what is not settled into the failure queue, with how often it was asked."""
         run = self._run
+        if all(sample.status.settles for sample, _ in found):
+            return
         left = {sample.key: (sample, request) for sample, request in found}
         left = {key: pair for key, pair in left.items() if not pair[0].status.settles}
-        if not left:
-            return
         attempts = {
             key: entry.attempts if entry else 1
             for key, entry, _ in self._store.entries(run.series, run.day, list(left))

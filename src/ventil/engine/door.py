@@ -15,8 +15,9 @@ The governor hears nothing of a failing answer that is the record's or its chunk
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ventil.core.exchange import Outcome, Reply, Request, Response, Verdict
 from ventil.core.governor import Permit
@@ -74,16 +75,22 @@ class Door:
         """Whether the rest of *chunk*, which has failed before, need not be asked again."""
         return self.blame.hopeless(chunk) and self.gate.breaker_open
 
-    async def exchange(
+    def exchange(
         self, request: Request, record: str, chunk: int, stuck: Callable[[], None]
-    ) -> tuple[Reply, Held | None]:
+    ) -> Coroutine[Any, Any, tuple[Reply, Held | None]]:
         """Send until there is an answer to hand on; its permit is still to be settled.
 
         None for a permit that was shared with others: it is settled.
         """
         if request.part is not None and self._carrier is not None:
-            return await self._carrier.exchange(request.part, record, chunk), None
-        return await self._exchange(request, record, chunk, stuck)
+            return self._shared(self._carrier, request.part, record, chunk)
+        return self._exchange(request, record, chunk, stuck)
+
+    async def _shared(
+        self, carrier: Carrier, part: Any, record: str, chunk: int
+    ) -> tuple[Reply, None]:
+        """Let others' requests carry a part."""
+        return await carrier.exchange(part, record, chunk), None
 
     async def _carried(
         self, make: Callable[[], tuple[Request, bool]], record: str, chunk: int

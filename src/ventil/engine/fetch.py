@@ -35,6 +35,9 @@ from ventil.engine.ledger import LedgerWriter
 from ventil.errors import WorkbenchError
 from ventil.ports import Clock, Recipe, Workbench
 
+_DAY_S = 86_400
+_EPOCH = dt.date(1970, 1, 1)
+
 Found = tuple[Sample, str]
 """A sample and the last request that was made for it, as "METHOD TARGET"."""
 
@@ -66,7 +69,8 @@ class Fetcher:
         self._alone = len(doors) == 1
         self._ledger = ledger
         self._clock = clock
-        self._period = period
+        self._period = self._asked = period
+        self._asked_on = -1
         self._workbench = workbench
         self._journaled = journaled or deferrals is not None
         self.deferrals = deferrals
@@ -87,8 +91,7 @@ class Fetcher:
         Raises StateError when it could not be stored, Suspended when a provider says later
         than anybody wants to wait, CancelledError when the run stops.
         """
-        today = dt.datetime.fromtimestamp(self._clock.now_s(), dt.UTC).date()
-        recipe = self._recipe.fetch(keys, self._period.on(today), good)
+        recipe = self._recipe.fetch(keys, self._asked_now(), good)
         found: list[Found] = []
         target = ""
         door = self._first
@@ -186,6 +189,14 @@ class Fetcher:
         if come is not None:
             journal.add(step, come)
         return come
+
+    def _asked_now(self) -> Period:
+        """The run's days, as they are asked for on the present day."""
+        day = int(self._clock.now_s() // _DAY_S)
+        if day != self._asked_on:
+            self._asked_on = day
+            self._asked = self._period.on(_EPOCH + dt.timedelta(days=day))
+        return self._asked
 
     async def stored(self) -> None:
         """Return when all that `batch` returned is stored. Raises StateError when not."""

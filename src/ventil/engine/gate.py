@@ -67,6 +67,7 @@ class Gate:
         self._stop = stop
         self._line = WaitingLine()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_s = 0.0  # when it does, by the clock
         self._paused: str | None = None
         self._closed = False
         self._saved_s = float("-inf")
@@ -104,6 +105,7 @@ class Gate:
             self._turned_away = None
             permit = self._admit(weight, retry, record)
             if permit is not None:
+                self._end_wait(permit.sent_s)
                 return permit
             if self._turned_away is not None:
                 raise self._turned_away
@@ -160,7 +162,6 @@ class Gate:
             self._set_timer(decision, now_s)
             self._judge_wait(decision, now_s)
             return None
-        self._end_wait(now_s)
         if self._first_sent_s is None:
             self._first_sent_s = now_s
         self.in_flight += 1
@@ -191,6 +192,7 @@ class Gate:
                 ticket.permit.set_result(permit)
                 if self._full_again(permit):
                     return
+                self._end_wait(permit.sent_s)
             if not line:
                 self._end_wait(self._clock.now_s())
         except StateError as error:
@@ -224,10 +226,12 @@ class Gate:
         """
         if self._timer is None or not (self._line and self._governor.full):
             return False
-        if self._timer.when() > asyncio.get_running_loop().time() + ASK_AGAIN_S:
+        if self._rings_s > permit.sent_s + ASK_AGAIN_S:
             return False
-        reason = Reason.CONCURRENCY_LIMIT
-        self._note_wait(permit.sent_s, reason, f"{self.in_flight} in flight")
+        waiting = self._waiting
+        if waiting is None or waiting[0] is not Reason.CONCURRENCY_LIMIT:
+            words = f"{self.in_flight} in flight"
+            self._note_wait(permit.sent_s, Reason.CONCURRENCY_LIMIT, words)
         return True
 
     def _set_timer(self, wait: Wait, now_s: float) -> None:
@@ -238,13 +242,12 @@ class Gate:
         delay_s = max(wait.until_s - now_s, 0.001)
         if wait.reason is Reason.CONCURRENCY_LIMIT:
             delay_s = min(delay_s, ASK_AGAIN_S)
-        loop = asyncio.get_running_loop()
-        at_s = loop.time() + delay_s
         if self._timer is not None:
-            if self._timer.when() <= at_s:
+            if self._rings_s <= now_s + delay_s:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(at_s, self._ring)
+        self._rings_s = now_s + delay_s
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

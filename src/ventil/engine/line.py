@@ -20,7 +20,7 @@ URGENT_IN_A_ROW = 3
 """So many urgent requests go before one of the others does."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class Ticket:
     """A request's place in the line; `number` grows in the order of arrival."""
 

@@ -139,7 +139,7 @@ def has_nothing(counts: Counts) -> bool:
 def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Heading) -> None:
     file.write('{"packages":{')
     comma = ""
-    name = json.JSONEncoder(ensure_ascii=False).encode
+    name = json.encoder.encode_basestring
     ecosystem = name(heading.ecosystem)
     for key, value in numbers:
         file.write(f'{comma}{name(key)}:{{"downloads":{{{ecosystem}:{value}}}}}')

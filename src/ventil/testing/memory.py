@@ -11,7 +11,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from ventil.core.fold import settle
+from ventil.core.fold import Published, publish, settle
 from ventil.core.model import Good, Kept, Sample, Status
 from ventil.errors import StateError
 from ventil.ports import ChunkRow, Entry, Failure, ProviderRow, Run
@@ -198,6 +198,11 @@ class MemoryStore:
         good = self._good.get(series, {})
         for key in keys:
             yield key, entries.get(key), good.get(key)
+
+    def published(self, series: str, day: str, keys: Sequence[str]) -> Iterator[Published]:
+        """What is published of each of *keys*, in order."""
+        for key, entry, good in self.entries(series, day, keys):
+            yield publish(key, entry.sample if entry else None, good)
 
     # -- failure queue ---------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from ventil import providers
 from ventil.adapters.sql import SqlStore
 from ventil.adapters.sqlite import sqlite_path
-from ventil.core.fold import Counts, Published, publish
+from ventil.core.fold import Counts
 from ventil.core.period import Period
 from ventil.core.plan import Estimate, Plan, estimate
 from ventil.engine.prepare import Job, plan_job
@@ -94,14 +94,10 @@ class Stats:
             suspended=suspended,
         )
 
-        def records() -> Iterator[Published]:
-            keys = store.run_keys(run.id)
-            for key, entry, good in store.entries(run.series, run.day, keys):
-                yield publish(key, entry.sample if entry else None, good)
-
+        records = store.published(run.series, run.day, store.run_keys(run.id))
         output = Path(run.output)
         stood = output.exists()
-        counts = publish_stats(output, heading, records())
+        counts = publish_stats(output, heading, records)
         return counts, stood and has_nothing(counts)
 
 
