@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from commandline import Cli, Ended
 from hosts_thread import TOKEN, HostsThread, world_of
 
+from postgres_server import PostgresServer
 from ventil.adapters.workbench import Limits, Workbench
 from ventil.changelog.document import Document
 from ventil.publish.changelogs import documents
@@ -52,22 +54,25 @@ def undisturbed(hosts: HostsThread, tmp_path_factory: pytest.TempPathFactory) ->
     }
 
 
-def environment(*, crash_at: str = "", token: bool = True) -> dict[str, str]:
+def environment(
+    *, crash_at: str = "", token: bool = True, database: str = ""
+) -> dict[str, str]:
     """That of a command, without variables of Ventil's own."""
     source = Path(__file__).parent.parent.parent / "src"
     environ = {name: text for name, text in os.environ.items() if "VENTIL_" not in name}
     environ |= {"PYTHONPATH": str(source), "NO_COLOR": "1"}
     environ |= {"SIM_TOKEN": TOKEN} if token else {}
     environ |= {"VENTIL_CRASH_AT": crash_at} if crash_at else {}
+    environ |= {"VENTIL_DATABASE_URL": database} if database else {}
     return environ
 
 
-def command(folder: Path, *words: str, crash_at: str = "", token: bool = True) -> Ended:
+def command(folder: Path, *words: str, **surroundings: Any) -> Ended:
     """Give the command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "ventil.cli.main", *(words or RUN)],
         cwd=folder,
-        env=environment(crash_at=crash_at, token=token),
+        env=environment(**surroundings),
         capture_output=True,
         text=True,
         timeout=240,
@@ -140,6 +145,85 @@ def test_killed_again_and_again_it_asks_for_nothing_twice(
     assert again.total() <= len(kills) * most, again
     singles = again.total() - sum(n for (host, _), n in again.items() if host == "github")
     assert singles <= len(kills) * (PROVIDERS - 1) * IN_FLIGHT, again
+
+
+@pytest.mark.slow
+def test_on_postgres_without_a_worker(
+    hosts: HostsThread, undisturbed: dict[str, Any], tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """The command works on the run itself: the same site for the same questions as on a file,
+    and on a second start none at all."""
+    url = postgres.database()
+    hosts.furnish(tmp_path)
+    assert command(tmp_path, "db", "upgrade", database=url).code == 0
+    before = hosts.asked()
+    ended = command(tmp_path, database=url)
+    assert ended.code == 0, ended.said
+    assert said(published(tmp_path)) == said(undisturbed["site"])
+    assert hosts.asked() - before == undisturbed["asked"]
+    counts = report(tmp_path)["counts"]
+    assert counts == report(undisturbed["folder"])["counts"] | {"settled_before": 0}
+    before = hosts.asked()
+    assert command(tmp_path, database=url).code == 0
+    assert hosts.asked() == before
+    site = said(published(tmp_path))
+    found = next(purl for purl, (status, _, _) in site.items() if status == "found")
+    ended = command(tmp_path, "changelog", "find", found, database=url)
+    assert ended.code == 0, ended.said
+    assert postgres.run("SELECT DISTINCT gone FROM ventil.worker", database=url) == [("left",)]
+
+
+@pytest.mark.slow
+def test_on_postgres_a_killed_worker_is_missed_by_nobody(
+    hosts: HostsThread, undisturbed: dict[str, Any], tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """The others take over its packages where it was: the same site, and asked anew was only
+    what was in flight."""
+    url = postgres.database()
+    hosts.furnish(tmp_path)
+    assert command(tmp_path, "db", "upgrade", database=url).code == 0
+    environ = environment(database=url) | {"VENTIL_RUN__CHUNK_SIZE": "5"}
+    start = [sys.executable, "-m", "ventil.cli.main"]
+
+    def until(statement: str, least: int) -> None:
+        deadline_s = time.monotonic() + 120
+        while len(postgres.run(statement, database=url)) < least:
+            assert time.monotonic() < deadline_s, statement
+            time.sleep(0.02)
+
+    with ExitStack() as stack:
+
+        def begin(*words: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [*start, *words], cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        workers = []
+        for number in (1, 2):
+            workers.append(begin("worker", "--slots", "2", "--quiet"))
+            until("SELECT id FROM ventil.worker", number)
+        before = hosts.asked()
+        follower = begin(*RUN)
+        until("SELECT key FROM ventil.sample", 5)
+        until("SELECT key FROM ventil.step", 1)
+        workers[0].kill()
+        _, err = follower.communicate(timeout=120)
+        assert follower.returncode == 0, err
+        workers[1].send_signal(signal.SIGTERM)
+        assert workers[1].wait(60) == 0
+    assert said(published(tmp_path)) == said(undisturbed["site"])
+    asked = hosts.asked() - before
+    assert set(asked) == set(undisturbed["asked"])
+    again = asked - undisturbed["asked"]
+    assert again.total() <= (PROVIDERS - 1) * IN_FLIGHT + IN_FLIGHT * SHARED, again
+    singles = again.total() - sum(n for (host, _), n in again.items() if host == "github")
+    assert singles <= (PROVIDERS - 1) * IN_FLIGHT, again
+    assert postgres.run("SELECT key FROM ventil.step", database=url) == []
+    gone = {how for (how,) in postgres.run("SELECT gone FROM ventil.worker", database=url)}
+    assert gone == {"ended", "left"}
 
 
 @pytest.mark.slow

@@ -50,14 +50,27 @@ def ahead_s(url: str) -> float:
 
 
 def live_workers(url: str, providers: Sequence[str] = ()) -> int:
-    """How many workers are in that serve all of these provider keys."""
+    """How many workers are in that serve all of these provider keys. Visitors are none."""
     with connected(url) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM worker WHERE gone IS NULL AND providers::jsonb @> %s::jsonb"
+            "SELECT count(*) FROM worker WHERE gone IS NULL AND slots > 0"
+            " AND providers::jsonb @> %s::jsonb"
             " AND seen_s > extract(epoch FROM clock_timestamp()) - %s",
             (_as_json(providers), _FRESH_S),
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def live_slots(url: str, provider: str) -> tuple[int, int]:
+    """How many workers are in that serve a provider key, and their slots for it."""
+    with connected(url) as connection:
+        row = connection.execute(
+            "SELECT count(*), coalesce(sum(slots), 0) FROM worker WHERE gone IS NULL"
+            " AND providers::jsonb @> %s::jsonb"
+            " AND seen_s > extract(epoch FROM clock_timestamp()) - %s",
+            (_as_json([provider]), _FRESH_S),
+        ).fetchone()
+        return (int(row[0]), int(row[1])) if row else (0, 0)
 
 
 def _as_json(names: Sequence[str]) -> str:

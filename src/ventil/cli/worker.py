@@ -23,8 +23,8 @@ def add_to(app: App) -> None:
 def worker(
     *,
     providers: Annotated[
-        str, Parameter(help="Whom to serve, separated by commas. Default: npm-downloads.")
-    ] = "npm-downloads",
+        str, Parameter(help="Whom to serve, separated by commas; or all.")
+    ] = "all",
     slots: Annotated[
         int, Parameter(help="Chunks of each provider that are worked on at once.")
     ] = 10,
@@ -38,11 +38,13 @@ def worker(
 ) -> int:
     """Work on the runs of a shared Postgres, beside any number of other workers.
 
-    All workers keep one set of limits: to the provider they are one client. Ends with
-    SIGTERM or Ctrl-C, after what is in flight; the others go on with the rest.
+    All workers keep one set of limits: to the provider they are one client. A run is worked
+    on by those who serve all of its providers. Ends with SIGTERM or Ctrl-C, after what is in
+    flight; the others go on with the rest.
 
     Example: ventil worker --database postgresql://me@db.internal/ventil
     """
+    from ventil.wiring.served import all_names
     from ventil.wiring.worker import serve
 
     workshop = open_workshop(database, config)
@@ -57,7 +59,9 @@ def worker(
         raise SettingError(f"--shard {shard} is too few", hint="give 2 or more, or 0 for all")
     names = [name.strip() for name in providers.split(",") if name.strip()]
     if not names:
-        raise SettingError("--providers names nobody", hint="such as npm-downloads")
+        raise SettingError("--providers names nobody", hint="such as npm-downloads, or all")
+    if names == ["all"]:
+        names = list(all_names())
     for name in names:
         workshop.settings.provider(name)
     workshop.store().close()  # a database that cannot be used is said at once

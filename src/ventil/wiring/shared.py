@@ -154,11 +154,12 @@ async def follow(
         asyncio.get_running_loop().create_future(),
     )  # fmt: skip
     workshop.stop = following.stop
-    total, _ = counted(store, run.id)
+    total, done = counted(store, run.id)
     reporter.started(run, resumed=resumed, chunks=total)
     error: VentilError | None = None
     try:
-        following.see_to_work()
+        if done < total or kind.defers:
+            following.see_to_work()
         await _watch(following)
     except VentilError as ending:
         error = ending
