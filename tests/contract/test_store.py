@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from postgres_server import PostgresServer
-from ventil.adapters.sql import open_store, upgrade_database
-from ventil.adapters.tables import metadata, version
+from ventil.adapters.sql import SqlStore
+from ventil.core.fold import Published
 from ventil.core.model import Good, Interval, Sample, Status
 from ventil.ports import ChunkRow, Run, RunState, Store
-from ventil.testing import EPOCH_S, MemoryStore
+from ventil.testing import EPOCH_S
 
 WEEK = Interval(dt.date(2025, 11, 14), dt.date(2025, 11, 20))
 DAY = "2025-11-21"
 SERIES = "plain@localhost/last-week"
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of each kind."""
-    opened: Store
-    if request.param == "memory":
-        opened = MemoryStore()
-    elif request.param == "sqlite":
-        opened = open_store(f"sqlite:///{tmp_path}/state/ventil.sqlite")
-    else:
-        opened = open_store(request.getfixturevalue("empty_postgres"))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="session")
-def upgraded_postgres(postgres: PostgresServer) -> str:
-    """The URL of a database with our schema."""
-    url = postgres.database()
-    assert upgrade_database(url)[0] == 0
-    return url
-
-
-@pytest.fixture
-def empty_postgres(postgres: PostgresServer, upgraded_postgres: str) -> str:
-    """The same with nothing in it: emptied, which is faster than a new one."""
-    tables = ", ".join(f"ventil.{name}" for name in metadata.tables if name != version.name)
-    postgres.run(f"TRUNCATE {tables} RESTART IDENTITY", database=upgraded_postgres)
-    return upgraded_postgres
 
 
 def run_of(name: str = "r1", **changes: object) -> Run:
@@ -105,6 +75,17 @@ def statuses(store: Store, *keys: str, day: str = DAY) -> list[str | None]:
         None if entry is None else entry.sample.status.value
         for _, entry, _ in store.entries(SERIES, day, keys)
     ]
+
+
+def test_every_method_of_the_port_is_tried() -> None:
+    """Here or in the file beside this one, so with every kind of store."""
+    text = "".join(
+        Path(__file__).with_name(name).read_text(encoding="utf-8")
+        for name in ("test_store.py", "test_store_kept.py", "conftest.py")
+    )
+    methods = {name for name in vars(Store) if not name.startswith("_")}
+    tried = set(re.findall(r"(?:store|opened)\.(\w+)\(", text))
+    assert not methods - tried
 
 
 # -- ledger ------------------------------------------------------------------------------
@@ -209,6 +190,19 @@ def test_odd_keys(store: Store) -> None:
     assert [key for key, entry, _ in store.entries(SERIES, DAY, keys) if entry] == keys
 
 
+def test_what_is_published(store: Store) -> None:
+    """This period's answer; else the last good value with its age; else what is known."""
+    store.record(SERIES, "2025-11-20", "r0", [(ok("b", 5), EPOCH_S - 86_400)])
+    put(store, ok("a", 7), failed("b"), Sample("c", Status.UNKNOWN, detail="404"), failed("d"))
+    assert list(store.published(SERIES, DAY, ["d", "c", "b", "a", "e"])) == [
+        Published("d", Status.FAILED, detail="500"),
+        Published("c", Status.UNKNOWN, detail="404"),
+        Published("b", Status.CARRIED, 5, WEEK, EPOCH_S - 86_400, "500"),
+        Published("a", Status.OK, 7, WEEK),
+        Published("e", Status.FAILED, detail="not fetched yet"),
+    ]
+
+
 # -- runs and chunks ---------------------------------------------------------------------
 
 
@@ -290,6 +284,17 @@ def test_an_attempt_at_a_chunk(store: Store) -> None:
     ]
 
 
+def test_unfinished_chunks_begin_anew(store: Store) -> None:
+    """What failed before counts as not asked yet; finished chunks stay as they are."""
+    if not isinstance(store, SqlStore):
+        pytest.skip("of the database alone: no part of the port")
+    store.create_run(run_of(), ["a", "b"], [chunk_of(0, ("a",)), chunk_of(1, ("b",))])
+    store.end_attempt("r1", 0, attempts=1, failed=0, finished=True, at_s=EPOCH_S + 1)
+    store.begin_chunks_anew("r1", EPOCH_S + 60)
+    assert store.chunk("r1", 0).since_s == EPOCH_S + 1
+    assert store.chunk("r1", 1).since_s == EPOCH_S + 60
+
+
 # -- failure queue -----------------------------------------------------------------------
 
 
@@ -310,6 +315,19 @@ def test_the_failure_queue(store: Store) -> None:
     assert (again.key, again.status, again.detail) == ("a", Status.SUSPECT, "zero")
     assert (again.request, again.attempts) == ("GET /again", 4)
     assert (again.first_s, again.last_s) == (EPOCH_S, EPOCH_S + 60)
+
+
+def test_a_later_run_takes_the_failures_over(store: Store) -> None:
+    """Open ones of earlier runs of the same artefact are closed: it has asked for them."""
+    if not isinstance(store, SqlStore):
+        pytest.skip("of the database alone: no part of the port")
+    later = run_of("r2", created_s=EPOCH_S + 60)
+    for run in (run_of(), later, run_of("r0", output="elsewhere.json")):
+        store.create_run(run, [], [])
+        store.put_failures(run.id, [(failed("a"), "", 1)], EPOCH_S)
+    store.supersede_failures(later)
+    assert sorted(f.run_id for f in store.failures()) == ["r0", "r2"]
+    assert [f.state for f in store.failures(run_id="r1", state=None)] == ["superseded"]
 
 
 # -- providers ---------------------------------------------------------------------------

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from ventil.adapters.sql import open_store
 from ventil.core.model import Interval, Kept, Sample, Status
 from ventil.ports import Run, RunState, Store
-from ventil.testing import EPOCH_S, MemoryStore
+from ventil.testing import EPOCH_S
 
 DAY = "2025-11-17"
 SERIES = "changelogs@1f3a/week"
@@ -34,18 +29,6 @@ RUN = Run(
     records=2,
     settled_before=0,
 )
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """An empty store of each kind."""
-    opened: Store = (
-        MemoryStore()
-        if request.param == "memory"
-        else open_store(f"sqlite:///{tmp_path}/ventil.sqlite")
-    )
-    yield opened
-    opened.close()
 
 
 def put(store: Store, kept: Kept | None, at_s: float = EPOCH_S) -> None:
@@ -81,16 +64,28 @@ def test_pruning_leaves_what_is_kept(store: Store) -> None:
     assert store.kept(SERIES, "a") == Kept("a", b"body", b"memory", EPOCH_S)
 
 
-def test_steps_are_noted_until_their_record_is_answered(tmp_path: Path) -> None:
-    """In the order of their numbers, for one run, and gone with the sample."""
-    for store in (MemoryStore(), open_store(f"sqlite:///{tmp_path}/ventil.sqlite")):
-        store.create_run(RUN, ["a@1", "b"], [])
-        store.note_steps(RUN.id, [("a@1", 1, b"two"), ("a@1", 0, b"one"), ("b", 0, b"x")])
-        store.note_steps(RUN.id, [("a@1", 1, b"second")])
-        assert store.steps(RUN.id, "a@1") == [b"one", b"second"]
-        assert store.steps("another", "a@1") == store.steps(RUN.id, "c") == []
-        sample = Sample("a@1", Status.FAILED, detail="gone")
-        store.record(SERIES, DAY, RUN.id, [(sample, EPOCH_S)], stepped=True)
-        assert store.steps(RUN.id, "a@1") == []
-        assert store.steps(RUN.id, "b") == [b"x"]
-        store.close()
+def test_steps_are_noted_until_their_record_is_answered(store: Store) -> None:
+    """In the order of their numbers, byte by byte, for one run, and gone with the sample."""
+    store.create_run(RUN, ["a@1", "b"], [])
+    store.note_steps(RUN.id, [("a@1", 1, b"two"), ("a@1", 0, b"one"), ("b", 0, b"\x00\xff")])
+    store.note_steps(RUN.id, [("a@1", 1, b"second")])
+    assert store.steps(RUN.id, "a@1") == [b"one", b"second"]
+    assert store.steps("another", "a@1") == store.steps(RUN.id, "c") == []
+    sample = Sample("a@1", Status.FAILED, detail="gone")
+    store.record(SERIES, DAY, RUN.id, [(sample, EPOCH_S)])
+    assert store.steps(RUN.id, "a@1") == [b"one", b"second"]
+    store.record(SERIES, DAY, RUN.id, [(sample, EPOCH_S)], stepped=True)
+    assert store.steps(RUN.id, "a@1") == []
+    assert store.steps(RUN.id, "b") == [b"\x00\xff"]
+
+
+def test_several_of_one_name_in_one_commit(store: Store) -> None:
+    """Two versions of a package share what is kept: the last one counts."""
+    samples = [
+        (Sample("a@1", Status.OK, 1, kept=Kept("a", b"one", b"m")), EPOCH_S),
+        (Sample("b@1", Status.OK, 1, kept=Kept("b", b"b", None)), EPOCH_S),
+        (Sample("a@2", Status.OK, 2, kept=Kept("a", b"two", None)), EPOCH_S + 1),
+    ]
+    store.record(SERIES, DAY, "r1", samples)
+    assert store.kept(SERIES, "a") == Kept("a", b"two", b"m", EPOCH_S + 1)
+    assert store.kept(SERIES, "b") == Kept("b", b"b", None, EPOCH_S)

@@ -31,6 +31,7 @@ def keep(db: Session, series_id: int, kept: Iterable[tuple[Kept, float]]) -> Non
         )
         for one, at_s in kept
     ]
+    rows.sort(key=lambda row: row[1])  # two workers never wait for each other in a circle
     if rows:
         db.executemany(_UPSERT, rows)
 
