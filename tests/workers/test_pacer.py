@@ -309,6 +309,7 @@ class World:
     most: int
     quotas: tuple[Quota, ...]
     now_s: float = 0.0
+    tick_s: float = 0.02
     sent: list[float] = field(default_factory=list)
     flying: dict[tuple[str, int], float] = field(default_factory=dict)
     peak: int = 0
@@ -334,7 +335,7 @@ class World:
             return at
 
         while any(todo[n] or held[n] for n in names if n in ends):
-            self.now_s += 0.02
+            self.now_s += self.tick_s
             assert self.now_s < 600
             for name in [n for n, at in fate.items() if n in ends and at <= self.now_s]:
                 del ends[name]
@@ -417,12 +418,16 @@ def test_no_limit_is_broken(
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_the_quota_is_used(workers: int) -> None:
-    """With messages of some milliseconds, 95 % of it, however many share it."""
+    """With messages of some milliseconds 94 % of it, however many share it.
+
+    Where answers take now 20 ms and now half a second, 2 % are the price of not knowing when
+    their requests arrived.
+    """
     quota = Quota.parse("20/s")
-    world = World(random.Random(1), 0.01, 50, (quota,))
+    world = World(random.Random(1), 0.01, 50, (quota,), tick_s=0.005)
     world.run(workers=workers, records=800, deaths=False)
     assert not broken(world.sent, quota)
-    assert (len(world.sent) - 20) / world.sent[-1] >= 0.95 * 20
+    assert (len(world.sent) - 20) / world.sent[-1] >= 0.94 * 20
 
 
 def test_who_stands_in_line_needs_a_pacer() -> None:

@@ -50,6 +50,9 @@ SURELY_OVER_S = 1.0
 
 _REMEMBERED = 32  # runs that want nothing, of which we know yet what they were granted
 
+_ANSWERED = frozenset({Verdict.LIVE, Verdict.THROTTLED, Verdict.REFUSED})
+"""A request with one of these verdicts did arrive."""
+
 Class = tuple[int, bool]
 """Weight, and whether it is a retry."""
 
@@ -137,6 +140,10 @@ class Pacer:
         self._lost.pop(number, None)
         self.used(number, at_s)
         out = self._out.pop(number, None)
+        if outcome.verdict in _ANSWERED:
+            self._uses.answered(number, at_s)
+        else:
+            self._uses.ended(number, at_s)
         if out is not None:
             out.permit.record = record
             self._governor.settle(out.permit, at_s, outcome)
@@ -184,7 +191,7 @@ class Pacer:
             self._number += 1
             grant = Grant(self._number, worker, run, *kind, use_by_s)
             self._out[grant.number] = _Out(grant, permit)
-            self._uses.grant(grant.number, grant.weight, use_by_s)
+            self._uses.grant(grant.number, grant.weight, use_by_s, worker)
             made.append(grant)
             self._turn(run, worker, kind)
         return made
@@ -251,6 +258,7 @@ class Pacer:
             del self._strangers[number]
         for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
             del self._lost[number]
+            self._uses.ended(number, now_s)
             out = self._out.pop(number, None)
             if out is not None:
                 self._governor.settle(out.permit, now_s, Outcome(Verdict.IGNORED))

@@ -3,7 +3,8 @@
 The law kept here: in *any* sliding window of `window_s` seconds no more than `limit` is
 admitted, by the time of sending. A provider counts by the time of arrival, and the way
 there takes now a little longer and now a little less, so each window is kept open a little
-longer than its length (`guard_s`). A sliding log is the strictest way of counting: who
+longer than its length (`guard_s`), and what is known to have come later than that is counted
+later (`Window.arrived`). A sliding log is the strictest way of counting: who
 keeps it never breaks a fixed window or a token bucket of the same size either.
 
 A window's log is exact as long as it is short. Longer ones are kept in `BUCKETS` slices of
@@ -17,7 +18,7 @@ import re
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass
-from math import floor, isfinite
+from math import floor, inf, isfinite
 from typing import TYPE_CHECKING
 
 from ventil.errors import SettingError, UserError
@@ -25,11 +26,22 @@ from ventil.errors import SettingError, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ventil.core.arrival import Arrival
+
 BUCKETS = 256
 """Entries an exact log may have; beyond it, slices a window is cut into."""
 GUARD_SHARE = 0.01
 SHORTEST_GUARD_S = 0.01
 LONGEST_GUARD_S = 30.0
+MARGIN_S = 0.002
+"""What is left of the guard for clocks where a request is known to have come late."""
+LATE_SHARE = 0.015
+"""Part of a window by which any request may count as late."""
+CREDIT_SHARE = 0.005
+"""Part of a window that each request earns for those that are later than that."""
+FIRST_CREDIT = 0.25
+MOST_CREDIT = 2.0
+"""Windows' worth of it at first, and at most."""
 
 _UNIT_S = {
     "ms": 0.001,
@@ -124,7 +136,17 @@ class Window:
     `log` holds (last moment, weight) of each slice, oldest first.
     """
 
-    __slots__ = ("_first_s", "_log", "_slice_s", "_used", "allowance", "quota", "span_s")
+    __slots__ = (
+        "_credit_s",
+        "_first_s",
+        "_forgotten_s",
+        "_log",
+        "_slice_s",
+        "_used",
+        "allowance",
+        "quota",
+        "span_s",
+    )
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
@@ -134,6 +156,8 @@ class Window:
         self._log: deque[tuple[float, int]] = deque()
         self._used = 0
         self._first_s = 0.0  # of the newest slice
+        self._forgotten_s = -inf  # the latest entry that has left the log
+        self._credit_s = FIRST_CREDIT * self.allowance * quota.span_s
 
     def free_from(self, now_s: float, weight: int) -> float:
         """The moment from which `weight` fits: `now_s` or later. Takes nothing.
@@ -146,7 +170,8 @@ class Window:
             )
         log, span_s = self._log, self.span_s
         while log and log[0][0] + span_s <= now_s:
-            self._used -= log.popleft()[1]
+            self._forgotten_s, used = log.popleft()
+            self._used -= used
         excess = self._used + weight - self.allowance
         if excess <= 0:
             return now_s
@@ -185,11 +210,67 @@ class Window:
                 self._log = deque(entries)
             return
 
+    def arrived(self, arrival: Arrival) -> None:
+        """Count what was sent before as it arrived, when that was later than the guard allows.
+
+        That is where it is counted then, even if it has left the window in the meantime.
+
+        A late answer may mean a late arrival or slow work. So up to a small part of the window
+        is taken for lateness always, and more is paid from a credit that each request adds a
+        little to: stalls, which are rare, are counted in full, and where answer times vary by
+        nature it costs some 2 % of the pace.
+        """
+        quota, late_s = self.quota, arrival.late_s
+        most_s = LATE_SHARE * quota.span_s
+        credit_s = self._credit_s + CREDIT_SHARE * quota.span_s * arrival.weight
+        credit_s = min(credit_s, MOST_CREDIT * self.allowance * quota.span_s)
+        if late_s > most_s:
+            price_s = (late_s - most_s) * arrival.weight
+            if price_s <= credit_s:
+                credit_s -= price_s
+            else:
+                late_s = most_s
+        self._credit_s = credit_s
+        late_s += MARGIN_S - quota.guard_s
+        if late_s <= 0:
+            return
+        sent_s, weight = arrival.sent_s, arrival.weight
+        to_s = sent_s + late_s
+        entries = list(self._log)
+        if sent_s <= self._forgotten_s:
+            self._used += weight
+        else:
+            for place, (at_s, used) in enumerate(entries):
+                if at_s >= to_s:
+                    return  # it counts as late already
+                if at_s >= sent_s:
+                    moved = min(used, weight)
+                    entries[place : place + 1] = [(at_s, used - moved)] if used > moved else []
+                    self._used += weight - moved
+                    break
+            else:
+                return
+        if self._slice_s:  # into the slice that it belongs to, or the next
+            for place, (at_s, used) in enumerate(entries):
+                if at_s >= to_s:
+                    if at_s - to_s < self._slice_s:
+                        entries[place] = (at_s, used + weight)
+                    else:
+                        entries.insert(place, (to_s, weight))
+                    break
+            else:
+                entries.append((to_s, weight))
+                self._first_s = to_s
+        else:
+            insort(entries, (to_s, weight))
+        self._log = deque(entries)
+
     def free(self, now_s: float) -> int:
         """Weight that fits at `now_s`; may be below 0 after a quota was tightened."""
         log = self._log
         while log and log[0][0] + self.span_s <= now_s:
-            self._used -= log.popleft()[1]
+            self._forgotten_s, used = log.popleft()
+            self._used -= used
         return self.allowance - self._used
 
     def entries(self) -> tuple[tuple[float, int], ...]:

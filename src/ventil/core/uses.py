@@ -5,13 +5,18 @@ out it may be used at any moment until it ends, so it counts in full; once its u
 it counts from that moment; one that was never used is given back. In any window the last
 grant was made while all the others in it were either out, or used less than a window ago:
 so the law of `quota` holds for the times of use, however late anybody is told of them.
+
+A provider's windows are about the time of arrival. What is known of that when an answer comes
+moves a use to where it has to be counted (see `arrival`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from math import inf
 from typing import TYPE_CHECKING
 
+from ventil.core.arrival import Arrival, Arrivals
 from ventil.core.quota import Quota, Window, Windows, WindowState
 
 if TYPE_CHECKING:
@@ -29,54 +34,82 @@ class Uses:
             windows = Windows(window.quota for window in self._windows)
             windows.restore(states, shift_s=0.0, now_s=now_s)
             self._windows = tuple(windows)
-        self._out: dict[int, tuple[int, float]] = {}  # weight, end of the grant
+        self._out: dict[int, tuple[int, float, Hashable]] = {}  # weight, end, source
         self._weight_out = 0
         self._latest_s = -inf
+        self._arrivals = Arrivals()
+        self._sent: dict[int, tuple[Hashable, int, float]] = {}  # source, ticket, when
 
     def free_from(self, now_s: float, weight: int) -> tuple[float | None, Quota | None]:
         """When `weight` may be granted, and the quota that makes it wait.
 
-        None: not before the use of a grant is told. `QuotaImpossible` as in `Windows`.
+        None: not before the use of a grant, or an answer, is told. `QuotaImpossible` as in
+        `Windows`.
         """
         until_s: float | None = now_s
         binding: Quota | None = None
         for window in self._windows:
             from_s: float | None
-            if self._weight_out and weight + self._weight_out > window.allowance:
+            held = self._weight_out + self._arrivals.overdue(now_s, window.span_s)
+            if held and weight + held > window.allowance:
                 window.free_from(now_s, weight)  # impossible is said at once
                 return None, window.quota
-            from_s = window.free_from(now_s, weight + self._weight_out)
+            from_s = window.free_from(now_s, weight + held)
             if until_s is not None and from_s > until_s:
                 until_s, binding = from_s, window.quota
         return until_s, binding
 
-    def grant(self, number: int, weight: int, use_by_s: float) -> None:
-        """Grant `number` is out until `use_by_s`."""
-        self._out[number] = (weight, use_by_s)
+    def grant(self, number: int, weight: int, use_by_s: float, source: Hashable = None) -> None:
+        """Grant `number` is out until `use_by_s`, to `source`."""
+        self._out[number] = (weight, use_by_s, source)
         self._weight_out += weight
 
     def used(self, number: int, at_s: float) -> None:
         """It was used at `at_s`."""
-        weight, _ = self._out.pop(number, (0, 0.0))
+        weight, _, source = self._out.pop(number, (0, 0.0, None))
         if weight:
-            self._weight_out -= weight
-            self._latest_s = max(self._latest_s, at_s)
-            for window in self._windows:
-                window.take(self._latest_s, weight)
+            self._take(at_s, weight)
+            ticket = self._arrivals.sent(source, self._latest_s, weight)
+            self._sent[number] = (source, ticket, self._latest_s)
+
+    def answered(self, number: int, at_s: float) -> None:
+        """The request that used it was answered at `at_s`."""
+        source, ticket, sent_s = self._sent.pop(number, (None, 0, 0.0))
+        if ticket:
+            self._arrived(self._arrivals.answered(source, ticket, sent_s, at_s))
+
+    def ended(self, number: int, at_s: float) -> None:
+        """The request that used it was not answered until `at_s`, and will not be."""
+        source, ticket, _ = self._sent.pop(number, (None, 0, 0.0))
+        if ticket:
+            self._arrived(self._arrivals.ended(source, ticket, at_s))
+            self._arrivals.forget(source)
 
     def unused(self, number: int) -> None:
         """It never was, and never will be."""
-        weight, _ = self._out.pop(number, (0, 0.0))
+        weight, *_ = self._out.pop(number, (0, 0.0, None))
         self._weight_out -= weight
 
     def end(self, number: int) -> None:
-        """Nobody will tell any more: take it for used at the last moment."""
-        if number in self._out:
-            self.used(number, self._out[number][1])
+        """Nobody will tell any more: if out, take it for used at the last moment."""
+        weight, use_by_s, _ = self._out.pop(number, (0, 0.0, None))
+        if weight:
+            self._take(use_by_s, weight)
+
+    def _take(self, at_s: float, weight: int) -> None:
+        self._weight_out -= weight
+        self._latest_s = max(self._latest_s, at_s)
+        for window in self._windows:
+            window.take(self._latest_s, weight)
+
+    def _arrived(self, arrivals: Iterable[Arrival]) -> None:
+        for arrival in arrivals:
+            for window in self._windows:
+                window.arrived(arrival)
 
     def snapshot(self) -> tuple[WindowState, ...]:
         """What a restart needs to go on counting; grants that are out count as used."""
-        out = sorted((use_by_s, weight) for weight, use_by_s in self._out.values())
+        out = sorted((use_by_s, weight) for weight, use_by_s, _ in self._out.values())
         return tuple(
             WindowState(w.quota.limit, w.quota.window_s, (*w.entries(), *out))
             for w in self._windows

@@ -1,0 +1,204 @@
+"""What is known of when requests arrived, and the windows that are kept by it."""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ventil.core.arrival import Arrival, Arrivals
+from ventil.core.quota import FIRST_CREDIT, LATE_SHARE, MARGIN_S, Quota, Window
+from ventil.core.uses import Uses
+
+
+def calm(arrivals: Arrivals, count: int = 50) -> None:
+    """Answers that always took a tenth of a second."""
+    for number in range(count):
+        arrivals.answered("a", arrivals.sent("a", number, 1), number, number + 0.1)
+
+
+def test_an_answer_tells_of_all_that_were_sent_before() -> None:
+    """They had arrived when it had, at the latest; of other sources it says nothing."""
+    arrivals = Arrivals()
+    calm(arrivals)
+    one = arrivals.sent("a", 100.0, 1)
+    other = arrivals.sent("b", 100.0, 1)
+    two = arrivals.sent("a", 100.2, 2)
+    arrivals.sent("a", 100.2, 3)
+    first, second = arrivals.answered("a", two, 100.2, 100.35)
+    assert (first.sent_s, first.weight) == (100.0, 1)
+    assert first.late_s == pytest.approx(0.25)
+    assert (second.sent_s, second.weight) == (100.2, 2)
+    assert second.late_s == pytest.approx(0.05)
+    assert arrivals.answered("a", one, 100.0, 101.0) == []
+    [third] = arrivals.answered("b", other, 100.0, 100.1)
+    assert third.late_s == pytest.approx(0)
+
+
+def test_what_varies_by_nature_costs_little() -> None:
+    """Stalls are counted in full; answers that vary all the time for a small part."""
+    window = Window(Quota.parse("100/s"))
+    for number in range(500):
+        window.take(float(number), 1)
+        window.arrived(Arrival(float(number), 1, late_s=0.3))
+    window.take(500.0, 1)
+    window.arrived(Arrival(500.0, 1, late_s=0.3))
+    [(at_s, _)] = [entry for entry in window.entries() if entry[0] >= 500.0]
+    assert at_s - 500.0 < LATE_SHARE
+    for number in range(501, 1000):
+        window.take(float(number), 1)
+        window.arrived(Arrival(float(number), 1, late_s=0.001))
+    window.take(1000.0, 1)
+    window.arrived(Arrival(1000.0, 1, late_s=0.3))
+    [(at_s, _)] = [entry for entry in window.entries() if entry[0] >= 1000.0]
+    assert at_s - 1000.0 > 0.29
+
+
+def test_nothing_is_known_of_what_is_not_answered() -> None:
+    """It has not left the window, unless answers usually take that long."""
+    arrivals = Arrivals()
+    calm(arrivals)
+    ticket = arrivals.sent("a", 100.0, 3)
+    assert arrivals.overdue(100.5, 1.0) == 0
+    assert arrivals.overdue(101.5, 1.0) == 3
+    [arrival] = arrivals.ended("a", ticket, 105.0)
+    assert arrival.late_s == pytest.approx(4.9)
+    assert arrivals.overdue(105.0, 1.0) == 0
+    slow = Arrivals()
+    slow.answered("a", slow.sent("a", 0.0, 1), 0.0, 5.0)
+    slow.sent("a", 100.0, 3)
+    assert slow.overdue(101.5, 1.0) == 0
+
+
+def test_a_source_is_forgotten_with_its_last_request() -> None:
+    """Nothing is kept of the many workers that were."""
+    arrivals = Arrivals()
+    for source in range(100):
+        arrivals.ended(source, arrivals.sent(source, 0.0, 1), 1.0)
+        arrivals.forget(source)
+    assert arrivals._ways == {}
+
+
+@pytest.mark.parametrize("text", ["3/10s", "1000/10s"])
+def test_a_window_counts_what_came_late(text: str) -> None:
+    """Where it belongs, even if it had left the window already; exact or in slices."""
+    window = Window(Quota.parse(text))
+    fill = window.allowance
+    window.take(0.0, 1)
+    window.take(5.0, fill - 1)
+    assert window.free_from(5.0, 1) == pytest.approx(10.1)
+    window.arrived(Arrival(0.0, 1, late_s=2.0))
+    assert window.free_from(5.0, 1) == pytest.approx(12.0 + MARGIN_S)
+    assert window.free(12.01) == 1
+    window.arrived(Arrival(0.0, 1, late_s=5.0))
+    assert window.free(12.01) == 0
+    window.arrived(Arrival(5.0, 1, late_s=0.05))  # the guard is for that
+    assert window.free(12.01) == 0
+
+
+@dataclass
+class Provider:
+    """A way there that takes now more and now less, in order for each source; the same
+    time of working for all. Stalls hold up everything."""
+
+    rng: random.Random
+    jitter_s: float
+    stalls: list[tuple[float, float]]
+    arrived: list[float] = field(default_factory=list)
+    last: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+
+    def arrives(self, source: int, sent_s: float) -> float:
+        """When a request is seen."""
+        jitter_s = self.rng.random() * self.jitter_s if self.arrived else 0.0
+        at_s = sent_s + 0.01 + jitter_s
+        at_s = max(at_s, self.last[source])
+        for from_s, until_s in self.stalls:
+            if from_s <= at_s < until_s:
+                at_s = until_s
+        self.last[source] = at_s
+        self.arrived.append(at_s)
+        return at_s
+
+
+def fullest(arrived: list[float], window_s: float) -> int:
+    """The most that arrived in a window of so many seconds."""
+    times = sorted(arrived)
+    return max(
+        n + 1 - bisect_left(times, at_s - window_s + 1e-9) for n, at_s in enumerate(times)
+    )
+
+
+def send(
+    provider: Provider, quotas: list[Quota], *, sources: int, in_flight: int, end_s: float
+) -> None:
+    """Grants as fast as they are to be had, used a little later, told at once."""
+    uses = Uses(quotas)
+    answers: list[tuple[float, int]] = []
+    now_s, number = 0.0, 0
+    rng = provider.rng
+    while now_s < end_s:
+        while answers and answers[0][0] <= now_s:
+            at_s, answered = heappop(answers)
+            uses.answered(answered, at_s)
+        free_s, _ = uses.free_from(now_s, 1)
+        if free_s is not None and free_s <= now_s and len(answers) < in_flight:
+            number += 1
+            source = rng.randrange(sources)
+            uses.grant(number, 1, now_s + 1.0, source)
+            uses.used(number, now_s)
+            heappush(answers, (provider.arrives(source, now_s) + 0.04, number))
+            continue
+        steps = [now_s + 0.01]
+        if answers:
+            steps.append(answers[0][0])
+        if free_s is not None and free_s > now_s:
+            steps.append(free_s)
+        now_s = min(steps)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1_000_000),
+    share=st.floats(0, LATE_SHARE),
+    sources=st.integers(1, 4),
+    texts=st.sampled_from([["20/s"], ["50/s", "300/7s"], ["10/500ms", "60/4s"], ["300/s"]]),
+)
+def test_jitter_breaks_no_window(
+    seed: int, share: float, sources: int, texts: list[str]
+) -> None:
+    """As long as it stays below the share of the shortest window that is taken for it."""
+    quotas = [Quota.parse(text) for text in texts]
+    jitter_s = share * min(quota.window_s for quota in quotas)
+    provider = Provider(random.Random(seed), jitter_s, [])
+    send(provider, quotas, sources=sources, in_flight=30, end_s=10.0)
+    for quota in quotas:
+        assert fullest(provider.arrived, quota.window_s) <= quota.limit
+    least = min(q.limit / q.window_s / (1 + LATE_SHARE + 0.02) for q in quotas)
+    assert len(provider.arrived) >= 0.9 * least * 10.0
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1_000_000),
+    from_s=st.floats(2.0, 8.0),
+    share=st.floats(0.01, 0.9),
+    sources=st.integers(1, 4),
+    texts=st.sampled_from([["20/s"], ["50/s", "300/7s"], ["10/500ms", "60/4s"], ["300/s"]]),
+)
+def test_a_stall_breaks_no_window(
+    seed: int, from_s: float, share: float, sources: int, texts: list[str]
+) -> None:
+    """All that had been sent arrives at its end, with what is sent then. As long as the
+    credit for it lasts."""
+    quotas = [Quota.parse(text) for text in texts]
+    lasts_s = share * min(FIRST_CREDIT * q.limit * q.window_s / 5 for q in quotas)
+    provider = Provider(random.Random(seed), 0.0, [(from_s, from_s + lasts_s)])
+    send(provider, quotas, sources=sources, in_flight=5, end_s=12.0)
+    for quota in quotas:
+        assert fullest(provider.arrived, quota.window_s) <= quota.limit
