@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
-from ventil.cli.console import about, print_json, print_table, put, say
-from ventil.cli.runs import open_workshop
+from ventil.cli.console import about, number, print_json, print_table, put, say
+from ventil.cli.runs import backlog_data, backlog_words, open_workshop
 from ventil.cli.stats import Config, Database, Json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ventil.core.scale import Scale
     from ventil.wiring import Workshop
+    from ventil.wiring.backlog import Backlog
 
 Name = Annotated[str, Parameter(help="The provider, such as npm-downloads.")]
 
@@ -67,6 +71,10 @@ def show(
     for name in ("provider", "key", "base_url", "state", "breaker", "max_in_flight", "contact"):
         put(f"{name:14} {data[name] if data[name] is not None else '-'}")
     put(f"{'quotas':14} {', '.join(data['quotas']) or 'none'}")
+    put(f"{'backlog':14} {backlog_words(data['backlog'])}")
+    put(f"{'dropped':14} {number(data['dropped'])}")
+    if data["scale"] is not None:
+        put(f"{'slots':14} {_scale_words(data['scale'])}")
     put(f"{'cooldown':14} {about(data['cooldown_s'])}")
     put(f"{'timeout':14} {about(data['timeout_s'])}")
     for key, origin in data["sources"].items():
@@ -113,12 +121,42 @@ def _set_pause(provider: str, reason: str | None, database: Database, config: Co
     return key
 
 
+def _scale_words(scale: Mapping[str, Any]) -> str:
+    where = "" if scale["workers"] == 1 else f" at {scale['workers']} workers"
+    words = f"{scale['slots_usable']} could be used now; {scale['slots_used']} are"
+    return f"{words}, of {scale['slots']}{where}"
+
+
+def _left_to_do(backlog: Backlog, scale: Scale) -> dict[str, Any]:
+    """What waits for a provider, and how many slots could be used for it."""
+    from ventil.core.scale import BATCH_SHARE, INTERACTIVE_SHARE
+
+    return {
+        "backlog": {"runs": backlog.runs, **backlog_data(backlog)},
+        "dropped": backlog.dropped,
+        "scale": {
+            "workers": scale.workers,
+            "slots": scale.slots,
+            "slots_used": scale.used,
+            "slots_usable": scale.usable,
+            "utilisation": scale.utilisation,
+            "interactive": scale.slots_for(INTERACTIVE_SHARE),
+            "batch": scale.slots_for(BATCH_SHARE),
+        },
+    }
+
+
 def _data(workshop: Workshop, name: str) -> dict[str, Any]:
+    from ventil.wiring.backlog import of_provider
+
     settings = workshop.settings.provider(name)
     key = workshop.provider_key(name)
     store = workshop.store() if workshop.has_store else None
     governor, _ = workshop.governor(name, store)
     paused = store.provider(key).paused if store else None
+    left: dict[str, Any] = {"backlog": backlog_data(None), "dropped": 0, "scale": None}
+    if store is not None:
+        left = _left_to_do(*of_provider(workshop, name, store, governor))
     if store is not None:
         store.close()
     condition = governor.condition(workshop.clock.now_s())
@@ -137,6 +175,7 @@ def _data(workshop: Workshop, name: str) -> dict[str, Any]:
         "breaker": condition.breaker,
         "gate_until_s": condition.gate_until_s,
         "next_probe_s": condition.next_probe_s,
+        **left,
         "sources": {
             k.removeprefix(prefix): v
             for k, v in workshop.settings.sources.items()

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from ventil.cli.again import go_on
-from ventil.cli.console import about, number, print_json, print_table, put, say
+from ventil.cli.console import about, counted, number, print_json, print_table, put, say
 from ventil.cli.progress import reporter_for
 from ventil.cli.stats import Config, Database, Json, MaxWait, Quiet, finish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ventil.ports import Run
     from ventil.wiring import Workshop
+    from ventil.wiring.backlog import Backlog
 
 RunId = Annotated[str, Parameter(help="The run's id, or `last`.")]
 
@@ -86,6 +89,7 @@ def show(
     Example: ventil runs show last
     """
     from ventil.wiring import find_run
+    from ventil.wiring.backlog import of_run
 
     workshop = open_workshop(database, config)
     store = workshop.store(create=False)
@@ -93,6 +97,7 @@ def show(
     chunks = store.chunk_progress(found.id)
     failures = store.failures(run_id=found.id)
     waits = store.waits(found.id)
+    backlog = of_run(workshop, found, store)
     store.close()
     holder = workshop.lock().holder()
     finished = sum(row[3] for row in chunks)
@@ -101,7 +106,9 @@ def show(
             {
                 **as_data(found, holder),
                 "chunks": {"total": len(chunks), "finished": finished},
+                "backlog": backlog_data(backlog),
                 "open_failures": len(failures),
+                "dropped": backlog.dropped,
                 "waiting": [{"key": w.key, "until": _iso(w.until_s)} for w in waits],
             }
         )
@@ -116,7 +123,8 @@ def show(
         put(f"ended      {_time(found.finished_s)} UTC, after {took}")
     put(f"records    {number(found.records)}, {number(found.settled_before)} settled before")
     put(f"chunks     {number(finished)} of {number(len(chunks))} finished")
-    put(f"failures   {number(len(failures))} open")
+    put(f"backlog    {backlog_words(backlog_data(backlog))}")
+    put(f"failures   {number(len(failures))} open, {number(backlog.dropped)} dropped")
     if waits:
         put(f"waiting    {number(len(waits))} for a later answer, until "
             f"{_time(waits[-1].until_s)} UTC: {waits[0].key}"
@@ -264,6 +272,22 @@ def state_of(run: Run, holder: str | None) -> str:
     return "killed" if killed else run.state.value
 
 
+def backlog_data(backlog: Backlog | None) -> dict[str, Any]:
+    """What is left to do, as data; None when nothing is stored yet."""
+    if backlog is None:
+        return {"runs": 0, "chunks": 0, "records": 0, "age_s": None}
+    age_s = None if backlog.age_s is None else round(backlog.age_s, 1)
+    return {"chunks": backlog.chunks, "records": backlog.records, "age_s": age_s}
+
+
+def backlog_words(data: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    if not data["chunks"]:
+        return "none"
+    runs = f" of {counted(data['runs'], 'run')}" if "runs" in data else ""
+    return f"about {counted(data['records'], 'record')}{runs}, for {about(data['age_s'])}"
+
+
 def as_data(run: Run, holder: str | None) -> dict[str, Any]:
     """A run as data."""
     return {
@@ -282,6 +306,7 @@ def as_data(run: Run, holder: str | None) -> dict[str, Any]:
         "began": _iso(run.created_s),
         "ended": None if run.finished_s is None else _iso(run.finished_s),
         "output": run.output,
+        "urgent": run.urgent,
         "requests": run.tallies.get("requests", {}),
         "waits_s": run.tallies.get("waits_s", {}),
     }
