@@ -60,13 +60,19 @@ class Sliding:
 
 
 def drive(
-    meter: Bucket | Fixed | Sliding, seconds: float, answer_s: float = 0.05
+    meter: Bucket | Fixed | Sliding,
+    seconds: float,
+    answer_s: float = 0.05,
+    retry_after_s: float | None = None,
 ) -> tuple[int, int, Governor]:
-    """(let through, throttled without a time, governor) of a job that never ends."""
+    """(let through, throttled, governor) of a job that never ends.
+
+    `retry_after_s`: what every throttle names.
+    """
     governor = Governor(Policy(), 0.0, seed=3)
     flights: list[tuple[float, Permit, Outcome]] = []
     now_s, passed, throttled = 0.0, 0, 0
-    refusal = Outcome(Verdict.THROTTLED, detail="429 without Retry-After")
+    refusal = Outcome(Verdict.THROTTLED, retry_after_s=retry_after_s, detail="429")
     while now_s < seconds:
         answer = governor.admit(now_s, pending=10**6)
         if isinstance(answer, Permit):
@@ -106,6 +112,68 @@ def test_a_quota_that_nobody_announced_is_found_and_used(
     assert passed >= 0.88 * rate * 600.0
     # The first exhaustion must be run into, with all that is in flight then.
     assert throttled <= 0.03 * passed + 400
+
+
+@pytest.mark.parametrize(
+    ("meter", "rate", "retry_after_s"),
+    [
+        (Bucket(0.8, 1.0), 0.8, None),
+        (Bucket(0.17, 1.0), 0.17, 6.0),
+        (Bucket(2.0, 1.0), 2.0, 1.0),
+        (Sliding(4, 1.0), 4.0, 1.0),
+    ],
+    ids=["bucket of one", "slow bucket of one", "rounded up", "short log, rounded up"],
+)
+def test_a_meter_that_saves_nothing_up_is_used_without_many_throttles(
+    meter: Bucket | Sliding, rate: float, retry_after_s: float | None
+) -> None:
+    """While a gate is closed it is full: the pause is no part of its rate."""
+    passed, throttled, governor = drive(meter, 900.0, 0.3, retry_after_s)
+    assert governor.condition(900.0).learned_rate == pytest.approx(rate, rel=0.06)
+    assert passed >= 0.9 * rate * 900.0
+    assert throttled <= 12 + 0.04 * passed
+
+
+def test_what_is_caught_up_with_shrinks_when_a_throttle_comes_of_it() -> None:
+    """Too many at once: that they may be fewer at once is tried before a lower rate."""
+    learner = QuotaLearner()
+    learner.restore(LearnerState(10.0, True), shift_s=0.0, now_s=0.0)
+    learner.throttled(1.0)
+    learner.resumed(2.0, 1.9, 10, 5.0)
+    learner.take(3.0, 1)  # 0.1 s apart would be the pace
+    learner.take(3.02, 1)
+    learner.throttled(3.05)
+    assert learner.rate == 10.0
+    learner.resumed(4.0, 3.9, 11, 5.0)
+    learner.take(5.0, 1)
+    assert learner.due(5.0, 99) == 5.0  # the second of two
+    learner.take(5.0, 1)
+    assert learner.due(5.0, 99) == pytest.approx(5.1)  # 0.2 s were allowed before
+
+
+def test_after_a_resume_nothing_is_caught_up_with() -> None:
+    """The request that was answered has used what there was."""
+    learner = QuotaLearner()
+    learner.restore(LearnerState(0.5, True), shift_s=0.0, now_s=0.0)
+    learner.throttled(10.0)
+    learner.resumed(12.0, 11.9, 5, 0.5)
+    assert learner.due(12.0, 99) == pytest.approx(11.9 + 2.0)
+
+
+def test_a_refused_step_upward_is_taken_back() -> None:
+    """The rate before it held; it is not measured anew by more throttles."""
+    learner = QuotaLearner()
+    learner.begin(0.0)
+    learner.restore(LearnerState(10.0, True), shift_s=0.0, now_s=0.0)
+    learner.throttled(1.0)
+    learner.resumed(2.0, 1.9, 10, 5.0)
+    learner.take(17.0, 1)
+    learner.look(18.0, 10.0)
+    raised = learner.rate
+    assert raised is not None
+    assert raised > 10.0
+    learner.throttled(20.0)
+    assert learner.rate == 10.0
 
 
 def test_the_wait_for_a_learned_quota_says_so() -> None:

@@ -45,7 +45,7 @@ def throttled(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None
         if caution is None or named_s is not None or caution.gave_up:
             if not it.learner.resuming:
                 it.throughput_before = it.throughput(it.stall.last_s)
-            it.learner.throttled(now_s)
+            it.learner.throttled(now_s, named=named_s is not None)
         else:
             it.learner.interrupted()
         mistaken = it.cap.mistaken(now_s)
