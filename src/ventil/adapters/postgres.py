@@ -199,6 +199,7 @@ _REFUSED = {
 }
 _ABSENT = {"42P01", "3F000", "42703"}  # a table, schema or column
 _FULL = {"53100"}
+_IN_USE = {"55P03", "40P01"}  # a lock that was not to be had, a deadlock
 
 
 def as_postgres_error(error: Exception, place: str) -> VentilError:
@@ -214,6 +215,11 @@ def as_postgres_error(error: Exception, place: str) -> VentilError:
         return WrongDatabase(
             f"{place} has no schema of Ventil's, or an older one: {text}",
             hint="run `ventil db upgrade` with the same --database",
+        )
+    if code in _IN_USE:
+        return StateError(
+            f"tables of {place} are in use by another transaction ({text})",
+            hint="give the same command again; pg_stat_activity shows whose it is",
         )
     if code in _FULL:
         return StateError(

@@ -7,6 +7,7 @@ workers go on with what they began while a newer one has upgraded the schema und
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 import sqlalchemy as sa
@@ -16,6 +17,12 @@ from ventil.adapters.database import Database
 from ventil.adapters.postgres import SCHEMA
 from ventil.errors import StateError, VentilError, WrongDatabase
 
+LOCK_S = 2.0
+"""The longest that an upgrade lets others wait behind it for a table."""
+
+PATIENCE_S = 30.0
+"""How long it tries again when a table is in use each time."""
+
 _LOCK = 7_386_451_102_837_465_091  # a number of ours among the advisory locks
 
 
@@ -23,7 +30,8 @@ def _add_workers(db: sa.Connection) -> None:
     db.exec_driver_sql("ALTER TABLE chunk ADD COLUMN owner TEXT")
     db.exec_driver_sql("ALTER TABLE chunk ADD COLUMN due_s FLOAT DEFAULT 0 NOT NULL")
     t.chunk_open.create(db)
-    t.metadata.create_all(db, tables=[t.worker, t.pacer, t.run_part])
+    # The first databases of version 2 had no `step` yet.
+    t.metadata.create_all(db, tables=[t.step, t.worker, t.pacer, t.run_part])
 
 
 def _add_answers_that_come_later(db: sa.Connection) -> None:
@@ -74,14 +82,29 @@ def found_version(db: sa.Connection, place: str, *, shared: bool) -> int:
     return found
 
 
-def upgrade(database: Database) -> tuple[int, int]:
+def upgrade(
+    database: Database, *, lock_s: float = LOCK_S, patience_s: float = PATIENCE_S
+) -> tuple[int, int]:
     """Bring the schema to this version; (before, after).
 
-    Raises WrongDatabase, StateError.
+    On a shared database it stands in nobody's way for longer than *lock_s*: where a
+    transaction holds a table for longer, it lets those go on who wait behind it, and tries
+    again for *patience_s*. Raises WrongDatabase, StateError.
     """
+    deadline_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return _upgraded(database, lock_s)
+        except StateError as error:
+            if _code(error) not in _IN_USE or time.monotonic() > deadline_s:
+                raise
+
+
+def _upgraded(database: Database, lock_s: float) -> tuple[int, int]:
     with database.write() as db:
         if database.shared:
             db.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            db.exec_driver_sql(f"SET LOCAL lock_timeout TO '{int(lock_s * 1000)}ms'")
         before = found_version(db, database.place, shared=database.shared)
         if before == 0:
             if database.shared:
@@ -92,6 +115,15 @@ def upgrade(database: Database) -> tuple[int, int]:
             UPGRADES[version](db)
             db.execute(t.version.update().values(version=version + 1))
         return before, t.SCHEMA_VERSION
+
+
+_IN_USE = frozenset({"55P03", "40P01"})
+"""Postgres: a lock was not to be had in time; two waited for each other."""
+
+
+def _code(error: StateError) -> str | None:
+    cause = error.__cause__
+    return getattr(getattr(cause, "orig", cause), "sqlstate", None)
 
 
 def check(database: Database) -> None:
