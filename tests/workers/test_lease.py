@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ventil.core.lease import LOOK_S, Leases
+from ventil.core.lease import Leases
 from ventil.core.pacer import Grant
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Reason
@@ -52,7 +52,7 @@ def test_a_retry_alone_waits_for_what_the_pacer_says() -> None:
     governor.count_by(lambda: {AGAIN: 1})
     leases.wait = Wait(9.0, Reason.COOLDOWN, "cooldown")
     refused = governor.admit(0.0, retry=True)
-    assert refused == Wait(LOOK_S, Reason.COOLDOWN, "cooldown")
+    assert refused == Wait(9.0, Reason.COOLDOWN, "cooldown")
 
 
 def test_who_asks_first_is_heard_of() -> None:
@@ -87,3 +87,13 @@ def test_a_finished_run_has_no_line() -> None:
     leases.finished("a")
     assert leases.take_news()[0] == [("a", FRESH, 0)]
     assert not leases.active
+
+
+def test_a_grant_that_is_heard_of_twice_counts_once() -> None:
+    """Or there would be two requests on one slot."""
+    leases = Leases()
+    governor = leases.governor("a")
+    for _ in range(2):
+        leases.granted(grant(1))
+    assert isinstance(governor.admit(0.1), Permit)
+    assert isinstance(governor.admit(0.1), Wait)

@@ -93,7 +93,9 @@ class Leases:
     # -- from the pacer --------------------------------------------------------------
 
     def granted(self, grant: Grant) -> None:
-        """A grant came."""
+        """A grant came, later than those before it; heard of twice, it counts once."""
+        if grant.number <= self.seen:
+            return
         place = (grant.run, (grant.weight, grant.retry))
         self._stock.setdefault(place, deque()).append(grant)
         # One less is wanted, beyond the stock; and the pacer knows it.

@@ -104,7 +104,7 @@ class Pacer:
         *seen*: the latest grant that it knew of when it said so.
         """
         unseen = sum(
-            out.grant.number > seen and not out.used
+            out.grant.number > seen and not out.used and out.grant.number not in self._lost
             for out in self._out.values()
             if (out.grant.worker, out.grant.run) == (worker, run)
             and (out.grant.weight, out.grant.retry) == kind
