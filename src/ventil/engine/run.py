@@ -134,7 +134,7 @@ class Runner:
             written=self._written,
             enough=self._enough(),
             failed=self._not_stored,
-            journaled=limits.journaled,
+            journaled=limits.journaled or outside.deferrals is not None,
         )
         self._fetcher = Fetcher(
             recipe=recipe,

@@ -17,10 +17,12 @@ from ventil.adapters.pacing import Pacing
 from ventil.adapters.worker_store import WorkerStore
 from ventil.core.governor import Governor, GovernorState
 from ventil.core.period import Period
+from ventil.engine.deferred import MOST_WOKEN
 from ventil.engine.gate import Patience
 from ventil.engine.run import Limits, Outside, Runner
 from ventil.errors import Cancelled, Fenced, StateError, Stopped, Suspended, VentilError
 from ventil.ports import Reporter, Run, RunState
+from ventil.wiring.deferring import deferrals_of
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.parties import parties_of
 from ventil.wiring.rota import Rota
@@ -109,6 +111,7 @@ class Worker:
         try:
             while not any(future.done() for future in waits):
                 with contextlib.suppress(StateError):  # the database is away
+                    self._take_up_answers(store)
                     turn = self._rota.look(store, self._pacing.clock.now_s())
                     for run_id in turn.begin:
                         self._begin(run_id, store)
@@ -125,6 +128,13 @@ class Worker:
         for future in waits:
             if future.done():
                 future.result()
+
+    def _take_up_answers(self, store: WorkerStore) -> None:
+        """Make chunks of records whose later answer has come, or is to be asked for."""
+        now_s = self._pacing.clock.now_s()
+        for run_id in store.due_runs([*self._needs], now_s):
+            while store.wake(run_id, now_s, most=MOST_WOKEN) is not None:
+                pass
 
     def _begin(self, run_id: str, store: WorkerStore) -> None:
         task = asyncio.create_task(self._work(run_id, store))
@@ -181,12 +191,15 @@ class Worker:
                 outside=Outside(
                     store, self._queue(run.id, store), self._pacing.clock, quiet,
                     workbench,
+                    deferrals=deferrals_of(
+                        workshop, kind, run.id, store, self._pacing.clock, waits_here=False
+                    ),
                 ),
                 recipe=kind.recipe(workshop),
                 parties=parties,
                 limits=Limits(
                     chunks_at_once=self._slots,
-                    retries=settings.retries,
+                    retries=0 if kind.defers else settings.retries,
                     retry_delay_s=settings.retry_delay_s,
                     tries=settings.tries,
                     side_by_side=kind.side_by_side(workshop),
