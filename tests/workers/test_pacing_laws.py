@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ventil.core.exchange import Outcome, Verdict
@@ -23,7 +23,7 @@ from ventil.core.lease import Leases
 from ventil.core.pacer import LEASE_S, SURELY_OVER_S, Pacer
 from ventil.core.permit import Permit
 
-STEP_S = 0.01
+STEP_S = 0.02
 TERM_S = 3.0
 SAVE_S = 0.5
 NOTICED_S = 2.5
@@ -281,6 +281,7 @@ def broken(sent: list[float], quota: Quota) -> bool:
     return False
 
 
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32),
     workers=st.sampled_from([1, 2, 4, 8]),
@@ -304,7 +305,7 @@ def test_whatever_fails_the_limits_hold_and_the_work_gets_done(
     """No window is exceeded, no more than the limit is in flight, and it comes to an end."""
     quotas = tuple(Quota.parse(text) for text in quota)
     policy = Policy(quotas=quotas, max_in_flight=most, adaptive=adaptive, timeout_s=TIMEOUT_S)
-    world = World(random.Random(seed), policy, slow_s, 48, workers)
+    world = World(random.Random(seed), policy, slow_s, 32, workers)
     world.run(cuts, deaths)
     assert not any(broken(world.sent, quota) for quota in quotas)
     assert world.peak <= most

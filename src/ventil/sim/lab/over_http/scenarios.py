@@ -1,7 +1,7 @@
 """Scenarios of the lab at a size for real time: half a minute at 20 to 50 requests a second.
 
-`SHARED` are those for many workers, of a minute and a half: to find the pace takes some
-seconds whatever a job's length, and to notice an outage too.
+`SHARED` are those for many workers, of a minute and a half and an outage of five: to find the
+pace takes some seconds whatever a job's length, and to notice the end of an outage too.
 
 Kinds and names are those of `ventil.sim.lab.scenarios`; servers, rates, windows and events
 are smaller, so that neither side comes near a whole core in Python.
@@ -111,9 +111,9 @@ _SHARED = (
     ),
     Scenario(
         "O1",
-        "60 s of instant 503s",
-        replace(_SIXTEEN, events=(Outage(20, 80),)),
-        2_000,
+        "5 minutes of instant 503s",
+        replace(_SIXTEEN, events=(Outage(30, 330),)),
+        3_000,
     ),
 )
 
