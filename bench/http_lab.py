@@ -10,9 +10,7 @@ CPU is the share of one core that a side used; both should stay far below one.
 Half a minute is short: a millisecond more or less decides whether a probe comes before a
 window's end or after it, and with it the next ten seconds. So for `ventil` the virtual
 experiment is repeated with round trips of 30 to 38 ms, and what is compared is the mean of
-those, their range beside it; a loopback exchange on a busy machine differs by as much. All
-records stand in line at the gate from the beginning, so failed ones come back behind those
-never tried: in virtual time `ventil` is driven likewise (`retries_last`).
+those, their range beside it; a loopback exchange on a busy machine differs by as much.
 """
 
 from __future__ import annotations
@@ -77,7 +75,7 @@ def experiment(name: str, client: str, seed: int, records: int | None) -> dict[s
         def maker(seed: int) -> Governed:
             return Governed(policy(scenario), seed=seed)
 
-    virtual = run(scenario, maker, seed=seed, give_up=GIVE_UP, retries_last=client == "ventil")
+    virtual = run(scenario, maker, seed=seed, give_up=GIVE_UP)
     spread = [virtual.ratio]
     if client == "ventil":
         spread = sorted(_repeated(scenario, seed, k) for k in range(REPEATS))
@@ -117,7 +115,7 @@ def _repeated(scenario: Scenario, seed: int, k: int) -> float:
         return Governed(policy(scenario), seed=k)
 
     slower = replace(scenario, provider=provider)
-    found = run(slower, maker, seed=seed, give_up=GIVE_UP, retries_last=True)
+    found = run(slower, maker, seed=seed, give_up=GIVE_UP)
     return found.makespan_s / scenario.oracle_s(seed)
 
 

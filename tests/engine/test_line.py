@@ -37,12 +37,22 @@ def order(line: WaitingLine, *, retries: bool = True) -> list[str]:
 
 
 def test_within_a_class_it_is_the_order_of_arrival(loop: asyncio.AbstractEventLoop) -> None:
-    """Retries stand in the same line."""
+    """Retries before first tries, and each among themselves."""
     line = WaitingLine()
-    for name in ("n1", "nr2", "n3"):
+    for name in ("n1", "nr2", "n3", "nr4"):
         join(line, loop, name)
-    assert order(line) == ["n1", "nr2", "n3"]
+    assert order(line) == ["nr2", "nr4", "n1", "n3"]
     assert not line
+
+
+def test_a_retry_does_not_go_before_an_urgent_first_try(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    """A person waits for it."""
+    line = WaitingLine()
+    for name in ("nr1", "u2", "ur3"):
+        join(line, loop, name)
+    assert order(line) == ["ur3", "u2", "nr1"]
 
 
 def test_urgent_ones_go_first_and_starve_nobody(loop: asyncio.AbstractEventLoop) -> None:

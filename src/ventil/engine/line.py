@@ -2,8 +2,10 @@
 
 Two classes: *urgent* requests, for which a person waits, and the others. Urgent ones go
 first, but every fourth permit goes to the others while they wait, so a stream of urgent ones
-cannot starve a nightly run. Within a class it is the order of arrival, and retries may
-be passed over when their budget is spent. While the provider seems to be down, the few
+cannot starve a nightly run. Within a class retries go before first tries, or else all that
+an outage left would come at the end of the job, slow ones in the last and longest tail; their
+budget keeps them from filling the slots, and when it is spent they are passed over. Within
+these it is the order of arrival. While the provider seems to be down, the few
 probes are spent where they tell most: see `WaitingLine.probe`.
 """
 
@@ -34,7 +36,7 @@ class Ticket:
 
 
 class _Class:
-    """First tries and retries of one class, each in the order of arrival."""
+    """Retries and first tries of one class, each in the order of arrival."""
 
     __slots__ = ("again", "fresh")
 
@@ -43,15 +45,13 @@ class _Class:
         self.again: deque[Ticket] = deque()
 
     def first(self, *, retries: bool) -> Ticket | None:
-        """The oldest ticket, of first tries only without *retries*; given-up ones go."""
+        """The oldest retry, or else first try; no retry without *retries*; given-up ones go."""
         for queue in (self.fresh, self.again):
             while queue and queue[0].permit.cancelled():
                 queue.popleft()
-        if not self.again or not retries:
-            return self.fresh[0] if self.fresh else None
-        if not self.fresh or self.again[0].number < self.fresh[0].number:
+        if retries and self.again:
             return self.again[0]
-        return self.fresh[0]
+        return self.fresh[0] if self.fresh else None
 
 
 class WaitingLine:
