@@ -1,0 +1,153 @@
+"""Records that wait and their tokens, on every kind of state database."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postgres_server import PostgresServer
+from ventil.adapters.sql import SqlStore, open_store, upgrade_database
+from ventil.core.exchange import Called
+from ventil.core.model import Interval
+from ventil.ports import Callback, ChunkRow, Run, RunState, Wait
+
+RUN = Run(
+    id="r1",
+    job="orders",
+    fingerprint="f",
+    state=RunState.RUNNING,
+    provider="orders@h",
+    series="s",
+    period="last-week",
+    interval=Interval(dt.date(2026, 11, 14), dt.date(2026, 11, 20)),
+    day="2026-11-21",
+    output="x",
+    refresh=False,
+    tolerate=0.05,
+    created_s=1.0,
+    finished_s=None,
+    records=3,
+    settled_before=0,
+)
+KEYS = ["a", "b", "c"]
+LATE = 1e9
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an upgraded database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ventil.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    database = server.database()
+    upgrade_database(database)
+    return database
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    """A run whose three records have ordered and wait."""
+    store = open_store(url)
+    store.create_run(RUN, KEYS, [ChunkRow(0, (("a",), ("b",), ("c",)), 0, 0, False, 1.0)])
+    for key in KEYS:
+        store.issue("r1", key, 0, key.encode())
+        assert store.park("r1", Wait(key, 0, LATE, LATE, False))
+    yield store
+    store.close()
+
+
+def test_the_first_answer_counts(store: SqlStore) -> None:
+    """Also of two tokens of one order; whoever comes later is told so, to the end."""
+    store.issue("r1", "a", 0, b"a again")
+    assert store.call(b"a again", b"one", "text/plain", 2.0) is Callback.TAKEN
+    assert store.call(b"a", b"two", "", 3.0) is Callback.REPEATED
+    assert store.answer("r1", "a", 0) == Called(b"one", "text/plain")
+    assert store.wake("r1", 4.0, most=10) == 1
+    assert store.chunk("r1", 1).batches == (("a",),)
+    store.settle("r1", 1, ["a"])
+    assert store.call(b"a again", b"three", "", 5.0) is Callback.REPEATED
+    assert store.answer("r1", "a", 0) is None  # not kept for ever
+    assert store.next_order("r1", "a") == 1
+    assert store.call(b"nobody's", b"", "", 5.0) is Callback.UNKNOWN
+
+
+def test_an_answer_before_the_wait(store: SqlStore) -> None:
+    """A record whose answer is there need not wait, and does not."""
+    store.issue("r1", "a", 1, b"next")
+    assert store.call(b"next", b"early", "", 2.0) is Callback.TAKEN
+    assert not store.park("r1", Wait("a", 1, LATE, LATE, False))
+    assert store.answer("r1", "a", 1) == Called(b"early")
+
+
+def test_the_time_runs_out(store: SqlStore) -> None:
+    """A call after it is too late, and the record is looked at then."""
+    assert store.call(b"b", b"late", "", LATE + 1) is Callback.OVER
+    assert store.answer("r1", "b", 0) is None
+    assert store.wake("r1", LATE - 1, most=10) is None
+    assert store.wake("r1", LATE, most=2) == 1
+    assert store.wake("r1", LATE, most=2) == 2
+    assert store.wake("r1", LATE, most=2) is None
+    assert store.elsewhere("r1", 1, KEYS) == {"c"}
+    assert store.elsewhere("r1", 0, KEYS) == set(KEYS)
+
+
+def test_a_wait_is_cancelled(store: SqlStore) -> None:
+    """Its callers are too late; a look that is under way cannot let it wait again."""
+    assert store.cancel_wait("r1", "c")
+    assert not store.cancel_wait("r1", "c")
+    assert store.call(b"c", b"", "", 2.0) is Callback.OVER
+    assert not store.park("r1", Wait("c", 0, LATE, LATE, False))
+    assert store.wake("r1", 2.0, most=10) == 1
+    store.settle("r1", 1, ["c"])
+    assert store.call(b"c", b"", "", 2.0) is Callback.OVER
+    assert [wait.key for wait in store.waits("r1")] == ["a", "b"]
+
+
+def test_who_waits_alone(store: SqlStore) -> None:
+    """A run rests when nothing is left of it but records that wait."""
+    assert store.crowd("r1").count == 3
+    assert not store.crowd("r1").alone
+    store.end_attempt("r1", 0, attempts=1, failed=0, finished=True, at_s=2.0)
+    assert store.crowd("r1").alone
+    store.call(b"a", b"", "", 2.0)
+    assert store.due_runs(["orders@h"], 3.0) == ["r1"]
+    assert store.due_runs(["other@h"], 3.0) == []
+    assert store.wake("r1", 3.0, most=10) == 1
+    assert store.crowd("r1").alone  # a chunk that only collects is no other work
+    store.settle("r1", 0, KEYS)  # another chunk's end says nothing about those that wait
+    assert store.crowd("r1").count == 3
+    assert store.answer("r1", "a", 0) is not None
+
+
+def test_a_call_and_a_wait_meet(url: str, store: SqlStore) -> None:
+    """Whichever is first: the record waits and is woken, or finds its answer."""
+    for number in range(1, 40):
+        store.issue("r1", "a", number, b"%d" % number)
+        other = open_store(url)
+        called: list[Callback] = []
+
+        def call(other: SqlStore = other, number: int = number) -> None:
+            called.append(other.call(b"%d" % number, b"x", "", 2.0))  # noqa: B023
+            other.close()
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        parked = store.park("r1", Wait("a", number, LATE, LATE, False))
+        thread.join()
+        assert called == [Callback.TAKEN]
+        woken = store.wake("r1", 3.0, most=10)
+        assert (woken is not None) == parked
+        assert store.answer("r1", "a", number) == Called(b"x")
+
+
+def test_pruning_takes_all_along(store: SqlStore) -> None:
+    """With a run that is pruned its tokens and waits are gone."""
+    store.update_run("r1", state=RunState.CANCELLED)
+    store.prune(before_day="2026-01-01", keep_runs=0)
+    assert store.run("r1") is None
+    assert store.waits("r1") == []
+    assert store.call(b"a", b"", "", 2.0) is Callback.UNKNOWN
