@@ -55,7 +55,6 @@ ENOUGH = 100
 FEW = 20
 FEW_S = 5.0
 """A sample is good with `ENOUGH` requests, or with `FEW` over `FEW_S` or more."""
-OWN_PACE = 0.7
 MOST_LOWER = 0.7
 NAMED_IN_S = 1.05
 """By so much a Retry-After in whole seconds, and our jitter, may be later than need be."""
@@ -85,7 +84,6 @@ class QuotaLearner:
     """
 
     __slots__ = (
-        "_anchor_rate",
         "_anchor_s",
         "_at_anchor",
         "_burst_s",
@@ -121,7 +119,6 @@ class QuotaLearner:
         self._confident = False
         self._anchor_s: float | None = None  # where the running measurement began
         self._at_anchor = 0
-        self._anchor_rate = 0.0  # the rate there, 0.0 without one
         self._resume_s: float | None = None  # the latest resume
         self._measured = 0.0  # the latest good measurement
         self._samples = 0.0  # weight that the present rate rests on
@@ -191,9 +188,6 @@ class QuotaLearner:
         count = 0 if before_s is None else admitted - before
         span_s = 0.0 if before_s is None else sent_s - before_s
         good = count >= ENOUGH or (count >= FEW and span_s >= FEW_S)
-        # Clearly less came through than even the pace at the anchor: that is the quota.
-        own = count < ENOUGH or count >= OWN_PACE * self._anchor_rate * span_s
-        raised = raised and own
         if self.rate is not None and raised:
             self._refuted(self.rate, USE * count / span_s if good else 0.0)
         elif span_s > 0 and count > 0:
@@ -205,10 +199,9 @@ class QuotaLearner:
                 self._lower(self.rate, count, span_s)
         if before_s is None or first or good or raised:
             self._anchor_s, self._at_anchor, self._unused_s = sent_s, admitted, 0.0
-            self._anchor_rate = self.rate or 0.0
         self._soon = False
         if self.rate is not None:  # the request that was answered has used what there was
-            self._owed_s = sent_s + 1.0 / self.rate + self._burst(self.rate)
+            self._owed_s = max(now_s, sent_s + 1.0 / self.rate) + self._burst(self.rate)
 
     def _guess(self, count: int, span_s: float, before: float | None, *, good: bool) -> None:
         """A first rate. `before`: answers per second before the first throttle of all."""
