@@ -41,6 +41,8 @@ class ClaimQueue:
         self._clock = clock
         self._share = share
         self._tasks: set[asyncio.Task[None]] = set()
+        self._mine: set[int] = set()  # chunks under way, or to be given back
+        self._unsure = False  # whether a claim may have succeeded of which we do not know
         self._looking: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
         self._run_id = ""
@@ -63,9 +65,12 @@ class ClaimQueue:
         while True:
             self._free.clear()
             try:
+                if self._unsure:
+                    self._store.keep(self._run_id, [*self._mine])
+                    self._unsure = False
                 while self._ended:
                     self._store.let_go(self._run_id, *self._ended[0])
-                    self._ended.popleft()
+                    self._mine.discard(self._ended.popleft()[0])
                 most = int(min(at_once, self._share()))
                 self._take(handler, most - len(self._tasks), retry_delay_s)
                 if loop.time() >= others_s:
@@ -75,6 +80,7 @@ class ClaimQueue:
                         self._open.discard(index)
                         await handler(self._run_id, index, attempts)
             except StateError:  # the engine meets it too, and ends the run here if it lasts
+                self._unsure = True
                 await asyncio.sleep(LOOK_S)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
@@ -84,6 +90,7 @@ class ClaimQueue:
         if most <= 0:
             return
         for index, attempts in self._store.claim(self._run_id, most, self._clock.now_s()):
+            self._mine.add(index)
             task = asyncio.create_task(
                 self._attempt(handler, index, attempts + 1, retry_delay_s)
             )
@@ -97,6 +104,7 @@ class ClaimQueue:
             self._ended.append((index, self._clock.now_s() + retry_delay_s))
         else:
             self._open.discard(index)
+            self._mine.discard(index)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import psycopg
@@ -33,6 +33,9 @@ from ventil.core.lease import Leases
 from ventil.core.pacer import LEASE_S, Grant
 
 _TELL_S = 0.25
+_LATER_S = 0.05
+"""How long answers on standing grants wait to be told together."""
+
 _EARLY = 1000  # words kept for a term that is about to begin
 
 Words = list[tuple[int, dict[str, Any]]]
@@ -63,7 +66,11 @@ class Messages:
         self._known: dict[str, tuple[int, int]] = {}  # key: (term, number of its pacer)
         self._hail: set[str] = set()  # keys whose pacer is to hear what is under way
         self._early: deque[Mapping[str, Any]] = deque(maxlen=_EARLY)
+        self._hello: set[str] = set()  # keys of which a term of ours has just begun
+        self.vacant = asyncio.Event()
+        """A pacer has left."""
         self._something = asyncio.Event()
+        self._soon = False
         self.number = 0
         """Our own, from joining on."""
 
@@ -71,13 +78,20 @@ class Messages:
         """There is something to tell, or to grant."""
         self._something.set()
 
+    def later(self) -> None:
+        """There is something to tell, which may wait for more of its kind."""
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_later(_LATER_S, self.news)
+
     def forget(self) -> None:
         """The session is over: what the others said since is lost."""
         self._known.clear()
         self._early.clear()
 
-    def begun(self) -> None:
-        """A term of ours has begun: hear those who knew of it before."""
+    def begun(self, key: str) -> None:
+        """A term of ours has begun: tell the others, and hear those who knew of it before."""
+        self._hello.add(key)
         early, self._early = self._early, deque(maxlen=_EARLY)
         for word in early:
             self._heard(word)
@@ -87,10 +101,13 @@ class Messages:
         found = await connection.execute(_PACERS, ([*self._leases],))
         for key, term, number, worker in await found.fetchall():
             self._numbers[worker] = number
-            if self._known.get(key) != (term, number):
-                self._known[key] = (term, number)
-                self._leases[key].new_pacer()
-                self._hail.add(key)
+            self._learn(key, term, number)
+
+    def _learn(self, key: str, term: int, number: int) -> None:
+        if self._known.get(key) != (term, number):
+            self._known[key] = (term, number)
+            self._leases[key].new_pacer()
+            self._hail.add(key)
 
     # -- hearing ---------------------------------------------------------------------
 
@@ -106,7 +123,15 @@ class Messages:
 
     def _heard(self, word: Mapping[str, Any]) -> None:
         """A word to our pacer, or from one to us; of a term that is over, it is nothing."""
+        if "v" in word:
+            self.vacant.set()
+            return
         key, term = word["k"], word["t"]
+        if "e" in word:  # elected
+            if key in self._leases and term > self._known.get(key, (0, 0))[0]:
+                self._learn(key, term, word["e"])
+                self.news()
+            return
         if "from" in word:
             mine = self._terms.mine.get(key)
             if mine is not None and mine.number == term:
@@ -144,7 +169,13 @@ class Messages:
                 async with asyncio.timeout(self._patience_s()):
                     await self._something.wait()
             self._something.clear()
+            self._soon = False
             words: Words = []
+            for key in self._hello:
+                if (mine := self._terms.mine.get(key)) is not None:
+                    hello = {"k": key, "t": mine.number, "e": self.number}
+                    words += [(self._numbers[worker], hello) for worker in mine.awaited]
+            self._hello.clear()
             for key, leases in self._leases.items():
                 known = self._known.get(key)
                 if known is None:
@@ -158,13 +189,21 @@ class Messages:
                     self._route(words, number, {**head, **word})
             for key, mine in list(self._terms.mine.items()):
                 await self._pace(connection, key, mine, words)
-            if words:
-                channels = [_channel(number) for number, _ in words]
-                texts = [json.dumps(word, separators=(",", ":")) for _, word in words]
-                await connection.execute(
-                    "SELECT pg_notify(c, p) FROM unnest(%s::text[], %s::text[]) AS t (c, p)",
-                    (channels, texts),
-                )
+            await self._send(connection, words)
+
+    async def farewell(self, connection: Connection, workers: Collection[str]) -> None:
+        """Tell *workers* that somebody who paced has left."""
+        await self._send(connection, [(self._numbers[worker], {"v": 1}) for worker in workers])
+
+    async def _send(self, connection: Connection, words: Words) -> None:
+        if not words:
+            return
+        channels = [_channel(number) for number, _ in words]
+        texts = [json.dumps(word, separators=(",", ":")) for _, word in words]
+        await connection.execute(
+            "SELECT pg_notify(c, p) FROM unnest(%s::text[], %s::text[]) AS t (c, p)",
+            (channels, texts),
+        )
 
     def _route(self, words: Words, number: int, word: dict[str, Any]) -> None:
         if number == self.number:

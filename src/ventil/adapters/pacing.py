@@ -49,7 +49,7 @@ class Pacing:
     ) -> None:
         self.worker = worker
         self.clock = DatabaseClock()
-        self.leases = {key: Leases(self._news) for key in governors}
+        self.leases = {key: Leases(self._news, self._later) for key in governors}
         self._url = conninfo(url)
         self._place = place_of(url)
         self._row = (worker, host, json.dumps(sorted(governors)), slots, version)
@@ -66,6 +66,9 @@ class Pacing:
 
     def _news(self) -> None:
         self._messages.news()
+
+    def _later(self) -> None:
+        self._messages.later()
 
     # -- coming and going ------------------------------------------------------------
 
@@ -100,8 +103,12 @@ class Pacing:
             await asyncio.gather(self._task, return_exceptions=True)
         with contextlib.suppress(psycopg.Error, OSError):  # else the others notice
             async with await self._connect() as connection:
+                paced = bool(self._terms.mine)
                 await self._terms.resign(connection)
                 await self._roster.give_up(connection, self.worker, "left")
+                if paced:
+                    others = self._roster.present - {self.worker}
+                    await self._messages.farewell(connection, others)
         self._terms.mine.clear()
 
     # -- sessions --------------------------------------------------------------------
@@ -176,7 +183,10 @@ class Pacing:
         next_s = loop.time()
         while True:
             next_s = max(next_s + BEAT_S, loop.time())
-            await asyncio.sleep(next_s - loop.time())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(next_s):
+                    await self._messages.vacant.wait()
+            self._messages.vacant.clear()
             await self._beat(connection)
 
     async def _beat(self, connection: Connection) -> None:
@@ -187,11 +197,12 @@ class Pacing:
             raise Fenced(f"worker {self.worker} was given up by the others")
         self.clock.read(before_s, row[0], self.clock.elapsed_s())
         live = await self._roster.look(connection)
-        await self._terms.without(connection, live)
+        present = self._roster.present
+        await self._terms.without(connection, live, present)
         for key, leases in self.leases.items():
             wanted = key in self._terms.mine or leases.active
-            if wanted and await self._terms.stand(connection, key, live):
-                self._messages.begun()
+            if wanted and await self._terms.stand(connection, key, live, present):
+                self._messages.begun(key)
         await self._messages.learn_terms(connection)
         for leases in self.leases.values():
             leases.sweep(self.clock.now_s())

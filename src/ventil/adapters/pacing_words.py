@@ -2,9 +2,10 @@
 
 To a pacer: `w` wants [run, weight, retry, count] with `s`, the latest grant seen, and `h`,
 those of the runs that a person waits for; `u` uses [number, at]; `x` given back; `d` outcomes
-[number, at, verdict, retry after, detail, record, hints]; `i` all numbers with a request under
-way. From a pacer: `g` grants [number, run, weight, retry, use by]; `p` why there are no more
-[until, reason, detail] and `b`, the breaker.
+[number, at, verdict, retry after, detail, record, hints, sent at if it stood]; `a` good answers
+on standing grants [number, sent at, at]; `i` all numbers with a request under way. From a
+pacer: `g` grants [number, run, weight, retry, use by], `r` standing ones; `p` why there are no
+more [until, reason, detail] and `b`, the breaker.
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ from ventil.core.permit import Wait
 from ventil.core.policy import Reason
 
 _MOST = 7000  # characters of a notification, of less than 8000 bytes
+_SIZE_A = 60  # of a number and two times with microseconds, at most
 _LONGEST = 200  # of a record's name or an outcome's words
 
 
 def news_words(leases: Leases) -> Iterator[dict[str, Any]]:
     """What there is to tell the pacer, in the order in which it happened."""
     wants, used, unused, done = leases.take_news()
-    items: list[tuple[str, Any]] = [("u", list(pair)) for pair in used]
+    again, leases.again = leases.again, []
+    items: list[tuple[str, Any]] = [
+        ("a", [number, round(sent_s, 6), round(at_s, 6)]) for number, sent_s, at_s in again
+    ]
+    items += [("u", list(pair)) for pair in used]
     items += [("x", number) for number in unused]
-    items += [("d", _done(*outcome)) for outcome in done]
+    for number, at_s, outcome, record in done:
+        sent_s = leases.last_sent_s.pop(number, None)
+        sent = [] if sent_s is None else [sent_s]
+        items.append(("d", [*_done(number, at_s, outcome, record), *sent]))
     items += [
         ("h", run) for run in dict.fromkeys(run for run, *_ in wants) if run in leases.urgent
     ]
@@ -45,15 +54,17 @@ def under_way_word(leases: Leases) -> dict[str, Any]:
 
 def news_from(word: Mapping[str, Any], pacer: Pacer, worker: str, now_s: float) -> None:
     """Tell a pacer what a worker has told."""
+    for number, sent_s, at_s in word.get("a", ()):
+        pacer.again(number, sent_s, at_s)
     for number, at_s in word.get("u", ()):
         pacer.used(number, at_s)
     for number in word.get("x", ()):
         pacer.unused(number, now_s)
-    for number, at_s, verdict, retry_after_s, detail, record, hints in word.get("d", ()):
+    for number, at_s, verdict, retry_after_s, detail, record, hints, *sent in word.get("d", ()):
         outcome = Outcome(
             Verdict(verdict), retry_after_s, tuple(RateHint(*h) for h in hints), detail
         )
-        pacer.done(number, at_s, outcome, record)
+        pacer.done(number, at_s, outcome, record, sent_s=sent[0] if sent else None)
     for run in word.get("h", ()):
         pacer.urgent(run)
     for run, weight, retry, count in word.get("w", ()):
@@ -62,18 +73,27 @@ def news_from(word: Mapping[str, Any], pacer: Pacer, worker: str, now_s: float) 
 
 def grants_word(grants: Sequence[Grant]) -> list[dict[str, Any]]:
     """Grants for one worker."""
-    rows = [("g", [g.number, g.run, g.weight, g.retry, g.use_by_s]) for g in grants]
+    rows: list[tuple[str, Any]] = []
+    for g in grants:
+        kind = "r" if g.standing else "g"
+        rows.append((kind, [g.number, g.run, g.weight, g.retry, g.use_by_s]))
     return [*_parts(rows)]
 
 
 def grants_from(word: Mapping[str, Any], worker: str) -> Iterator[Grant]:
-    """The grants in a word from the pacer."""
-    for number, run, weight, retry, use_by_s in word.get("g", ()):
-        yield Grant(number, worker, run, weight, retry, use_by_s)
+    """The grants in a word from the pacer, in the order in which they were made."""
+    found = [
+        Grant(number, worker, run, weight, retry, use_by_s, kind == "r")
+        for kind in ("g", "r")
+        for number, run, weight, retry, use_by_s in word.get(kind, ())
+    ]
+    yield from sorted(found, key=lambda grant: grant.number)
 
 
 def wait_word(wait: Wait | None) -> list[Any] | None:
-    """Why there are no more grants."""
+    """Why there are no more grants. In the same words while nothing changes for a person."""
+    if wait is not None and wait.reason is Reason.CONCURRENCY_LIMIT:
+        return [None, wait.reason.value, "as many in flight as may be"]
     return None if wait is None else [wait.until_s, wait.reason.value, wait.detail[:_LONGEST]]
 
 
@@ -99,7 +119,7 @@ def _parts(items: Sequence[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
     part: dict[str, Any] = {}
     size = 0
     for kind, item in items:
-        length = len(json.dumps(item)) + 8
+        length = _SIZE_A if kind == "a" else len(json.dumps(item)) + 8
         if part and size + length > _MOST:
             yield part
             part, size = {}, 0

@@ -39,6 +39,8 @@ class Roster:
         self._silence = Silence()
         self.numbers: dict[str, int] = {}
         """The number of each worker ever seen, by its id."""
+        self.present: frozenset[str] = frozenset()
+        """Those of the living, ourselves included, whose session stands."""
 
     def begin(self) -> None:
         """Nothing was seen for a while: every silence begins anew."""
@@ -49,7 +51,7 @@ class Roster:
 
         With the provider keys they serve, as a list in JSON.
         """
-        found = await connection.execute(_ALL, (LOCK_CLASS,))
+        found = await connection.execute(_ALL)
         rows = await found.fetchall()
         now_s = self._clock.now_s()
         live: dict[str, str] = {}
@@ -65,6 +67,8 @@ class Roster:
             else:
                 live[worker] = provider_keys
         self._silence.forget(keep=live)
+        locks = {worker for worker, _, _, _, locked in rows if locked}
+        self.present = frozenset(live.keys() & (locks | {self._worker}))
         return live
 
     async def give_up(self, connection: Connection, worker: str, how: str) -> None:
@@ -81,10 +85,16 @@ class Roster:
 
 
 async def how_gone(connection: Connection, worker: str) -> str | None:
-    """How a worker went: left, ended or silent; None when it did not."""
-    found = await connection.execute("SELECT gone FROM worker WHERE id = %s", (worker,))
+    """How a worker went: left, ended or silent; None when its session stands.
+
+    One that has no session at the moment may have been cut off, and come back.
+    """
+    found = await connection.execute(_HOW_GONE, (worker,))
     row = await found.fetchone()
-    return "left" if row is None else row[0]
+    if row is None:
+        return "left"
+    gone, locked = row
+    return gone or (None if locked else "ended")
 
 
 async def latest_silent_s(connection: Connection) -> float | None:
@@ -94,10 +104,15 @@ async def latest_silent_s(connection: Connection) -> float | None:
     return None if row is None else row[0]
 
 
-_ALL = """
-SELECT w.id, w.number, w.seen_s, w.providers, EXISTS (
+HAS_SESSION = f"""EXISTS (
   SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND l.classid::bigint = %s AND l.objid::bigint = w.number)
+  AND l.classid::bigint = {LOCK_CLASS} AND l.objid::bigint = w.number)"""
+"""Whether the session of worker `w` stands, in a statement."""
+
+_HOW_GONE = f"SELECT w.gone, {HAS_SESSION} FROM worker w WHERE w.id = %s"
+
+_ALL = f"""
+SELECT w.id, w.number, w.seen_s, w.providers, {HAS_SESSION}
 FROM worker w WHERE w.gone IS NULL
 """

@@ -81,8 +81,22 @@ class SqlStore(RunRows, Ledger, FailureRows, ProviderRows, WaitingRows):
         """
         over = [state.value for state in RunState if not state.resumable]
         with self._database.transaction() as db:
-            self.fold(db)
-            db.execute("DELETE FROM sample WHERE day < ?", (before_day,))
+            self.fold(db, before_day)
+            kept = {
+                (row[0], row[1]) for row in db.execute("SELECT series_id, day FROM unfolded")
+            }
+            for (series_id,) in list(db.execute("SELECT id FROM series")):
+                # By the index, one day after another; without its series all would be read.
+                old = db.execute(
+                    "SELECT DISTINCT day FROM sample WHERE series_id = ? AND day < ?",
+                    (series_id, before_day),
+                )
+                for (day,) in list(old):
+                    if (series_id, day) not in kept:
+                        db.execute(
+                            "DELETE FROM sample WHERE series_id = ? AND day = ?",
+                            (series_id, day),
+                        )
             db.execute(
                 f"DELETE FROM run WHERE {self._database.among('state')}"
                 " AND id NOT IN (SELECT id FROM run ORDER BY created_s DESC LIMIT ?)"

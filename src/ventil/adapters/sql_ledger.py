@@ -275,10 +275,17 @@ class Ledger:
         ).fetchone():
             db.execute(f"{_NOTE} ON CONFLICT DO NOTHING", (series_id, day))
 
-    def fold(self, db: Session) -> None:
-        """Fold the good samples of all periods that are not folded yet into `good`."""
-        lock = " FOR UPDATE" if self._database.shared else ""
-        days = list(db.execute(f"SELECT series_id, day FROM unfolded ORDER BY day{lock}"))
+    def fold(self, db: Session, before_day: str) -> None:
+        """Fold the good samples of all periods that are not folded yet into `good`.
+
+        On a shared database those before *before_day* alone, on which no run works: who
+        writes there would wait for it, and small runs would fold a large one again and again.
+        """
+        if self._database.shared:
+            db.execute("SET LOCAL statement_timeout TO 0")  # of a million it takes a while
+            days = list(db.execute(_OVER, (before_day,)))
+        else:
+            days = list(db.execute("SELECT series_id, day FROM unfolded ORDER BY day"))
         for series_id, day in days:
             db.execute(f"{_FOLD} {_INTO_GOOD}", (series_id, day))
         if days:
@@ -287,6 +294,13 @@ class Ledger:
 
 
 _STATUS = {status.value: status for status in Status}
+
+_OVER = """
+SELECT u.series_id, u.day FROM unfolded u JOIN series s ON s.id = u.series_id
+WHERE u.day < ? AND NOT EXISTS (
+  SELECT 1 FROM run WHERE run.series = s.name AND run.day = u.day AND run.state = 'running')
+ORDER BY u.day FOR UPDATE OF u
+"""
 
 _NOTE = "INSERT INTO unfolded (series_id, day) VALUES (?, ?)"
 

@@ -17,10 +17,11 @@ from ventil.ports import ChunkRow, Run, RunState
 class RunRows:
     """The part of the `Store` port on runs and chunks.
 
-    `folded` is called in the transaction that creates a run, for the ledger's housekeeping.
+    `folded` is called with the run's day in the transaction that creates a run, for the
+    ledger's housekeeping.
     """
 
-    def __init__(self, database: Database, folded: Callable[[Session], None]) -> None:
+    def __init__(self, database: Database, folded: Callable[[Session, str], None]) -> None:
         self._database = database
         self._folded = folded
 
@@ -30,7 +31,7 @@ class RunRows:
         """Store a run with its records and chunks, whole or not at all."""
         columns = {**run_columns(run), "keys": pack(list(keys))}
         with self._database.transaction() as db:
-            self._folded(db)
+            self._folded(db, run.day)
             db.execute(
                 f"INSERT INTO run ({', '.join(columns)})"
                 f" VALUES ({', '.join('?' * len(columns))})",

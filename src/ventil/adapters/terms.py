@@ -1,29 +1,36 @@
 """Terms: which worker paces a provider key, for how long, and what its successor must know.
 
 A pacer's term lasts `TERM_S` from its last renewal, by the database's clock, and no grant
-outlives it. A new pacer starts from the stored state of the governor, which takes the
-former's last second for fully used, and grants nothing before every other worker has said
-what it has under way, or is gone.
+outlives it. It ends early when the pacer leaves, or when its session ends, which is at once
+when its process is killed.
+
+A pacer whose session was cut may not know yet that its term is over. But it stores its state
+every `SAVE_S` as long as it grants, and only the holder of the term can; so after its last
+state it granted for so long at most, and these grants end `LEASE_S` later. Until then the new
+pacer grants nothing (`_over_s`), and takes the time for fully used. Nor does it grant before
+every other worker whose session stands has said what it has under way; and the slots that
+nobody has told of are taken for as long as answers took (`Pacer.unheard`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ventil.adapters.database_clock import DatabaseClock
-from ventil.adapters.roster import NOW, Connection, how_gone, latest_silent_s
+from ventil.adapters.roster import HAS_SESSION, NOW, Connection, how_gone, latest_silent_s
 from ventil.core.governor import Governor, GovernorState
-from ventil.core.pacer import LEASE_S, SURELY_OVER_S, Pacer
+from ventil.core.pacer import LEASE_S, Pacer, longest_s
 
 TERM_S = 3.0
-SAVE_S = 0.5
+SAVE_S = 0.25
 """The longest that a pacer grants on a state that is not stored yet."""
 
 _FIRST = 1_000_000_000  # grants a pacer may number in its term
 _MARGIN_S = 0.1
+_CLOCKS_S = 0.02  # workers' ideas of the database's time agree to some milliseconds
 
 NewGovernor = Callable[[float, GovernorState | None, float], Governor]
 """(now_s, the former's state, seconds that it may have gone on unseen) -> a governor."""
@@ -39,6 +46,8 @@ class Term:
     awaited: set[str]
     """Those who have not said yet what they have under way."""
     not_before_s: float
+    unheard_s: float | None = None
+    """Until when requests may be under way that nobody tells of; None once it is noted."""
     saved_s: float = float("-inf")
     saved_changes: int = -1
     told: dict[str, Any] = field(default_factory=dict)
@@ -49,6 +58,9 @@ class Term:
         until_s = self.until_s - _MARGIN_S
         if self.awaited or now_s < self.not_before_s or now_s >= until_s:
             return None
+        if self.unheard_s is not None:
+            self.pacer.unheard(now_s, self.unheard_s)
+            self.unheard_s = None
         return until_s
 
 
@@ -70,10 +82,16 @@ class Terms:
         self._note = note
         self.mine: dict[str, Term] = {}
 
-    async def stand(self, connection: Connection, key: str, live: Mapping[str, str]) -> bool:
+    async def stand(
+        self,
+        connection: Connection,
+        key: str,
+        live: Mapping[str, str],
+        present: Collection[str],
+    ) -> bool:
         """Renew our term for a provider key, or run for it when it is vacant.
 
-        *live*: see `Roster.look`. Returns whether a term has begun.
+        *live*, *present*: see `Roster`. Returns whether a term has begun.
         """
         mine = self.mine.get(key)
         if mine is not None:
@@ -91,14 +109,20 @@ class Terms:
         state = await self._stored(connection, key)
         silent_s = await latest_silent_s(connection)
         now_s = self._clock.now_s()
-        governor = self._governors[key](now_s, state, SAVE_S)
-        not_before_s = now_s
+        # Its first moment is when all is over that the former may have let go.
+        begin_s = max(now_s, _over_s(state))
+        governor = self._governors[key](begin_s, state, SAVE_S)
+        not_before_s, timeout_s = begin_s, self._timeouts_s[key]
         if silent_s is not None:
             # It may live on, unseen, with requests of its own until they time out.
-            not_before_s = max(now_s, silent_s + LEASE_S + self._timeouts_s[key])
-        awaited = {w for w, keys in live.items() if key in json.loads(keys)} - {self._worker}
-        pacer = Pacer(governor, now_s, first=number * _FIRST)
-        self.mine[key] = Term(number, until_s, pacer, awaited, not_before_s)
+            not_before_s = max(begin_s, silent_s + LEASE_S + timeout_s)
+        awaited = {w for w in present if key in json.loads(live[w])} - {self._worker}
+        slowest_s = None if state is None else state.slowest_s
+        pacer = Pacer(governor, begin_s, first=number * _FIRST, standing=True)
+        pacer.slowest_before_s = slowest_s
+        self.mine[key] = term = Term(number, until_s, pacer, awaited, not_before_s)
+        if state is not None and not state.final:
+            term.unheard_s = begin_s + longest_s(slowest_s, timeout_s)
         return True
 
     async def _stored(self, connection: Connection, key: str) -> GovernorState | None:
@@ -117,19 +141,28 @@ class Terms:
         # Grants that were made after this state could be used for a lease longer.
         return replace(state, stamp_s=state.stamp_s + LEASE_S)
 
-    async def without(self, connection: Connection, live: Mapping[str, str]) -> None:
-        """Tell our pacers who is gone: everybody but *live*."""
+    async def without(
+        self, connection: Connection, live: Mapping[str, str], present: Collection[str]
+    ) -> None:
+        """Tell our pacers who is gone, or without a session: that one hears of no grant.
+
+        When it is back it says anew what it wants and has under way.
+        """
         now_s = self._clock.now_s()
         for key, term in [*self.mine.items()]:
-            for worker in term.pacer.workers - live.keys():
+            timeout_s = self._timeouts_s[key]
+            for worker in term.pacer.workers - set(present):
                 how = await how_gone(connection, worker)
                 if how is None:  # it came while we looked
                     continue
-                over_s = now_s + SURELY_OVER_S
+                over_s = now_s + LEASE_S + term.pacer.longest_s(timeout_s)
                 if how == "silent":  # it may live on, until its requests time out
-                    over_s = now_s + LEASE_S + self._timeouts_s[key]
+                    over_s = now_s + LEASE_S + timeout_s
                 term.pacer.gone(worker, over_s=over_s)
-            term.awaited &= live.keys()
+            if term.awaited - set(present) and term.unheard_s is not None:
+                longest_s = term.pacer.longest_s(self._timeouts_s[key])
+                term.unheard_s = max(term.unheard_s, now_s + LEASE_S + longest_s)
+            term.awaited &= set(present)
 
     async def save(
         self, connection: Connection, key: str, term: Term, *, final: bool = False
@@ -158,6 +191,13 @@ class Terms:
             await connection.execute(_RESIGN, (key, self._worker, term.number))
 
 
+def _over_s(state: GovernorState | None) -> float:
+    """When all is over that whoever stored *state* may have granted, as `_stored` gives it."""
+    if state is None or state.final:
+        return float("-inf")
+    return state.stamp_s + SAVE_S + _CLOCKS_S
+
+
 _RENEW = (
     f"UPDATE pacer SET until_s = {NOW} + %s WHERE provider = %s AND worker = %s"
     " AND term = %s RETURNING until_s"
@@ -167,7 +207,8 @@ _ELECT = f"""
 INSERT INTO pacer (provider, worker, term, until_s) VALUES (%s, %s, 1, {NOW} + %s)
 ON CONFLICT (provider) DO UPDATE
 SET worker = excluded.worker, term = pacer.term + 1, until_s = excluded.until_s
-WHERE pacer.until_s < {NOW}
+WHERE pacer.until_s < {NOW} OR pacer.worker = excluded.worker
+  OR NOT EXISTS (SELECT 1 FROM worker w WHERE w.id = pacer.worker AND {HAS_SESSION})
 RETURNING term, until_s
 """
 

@@ -14,10 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ventil.adapters.database import Session
+from ventil.adapters.database import Rows, Session
 from ventil.adapters.postgres import PostgresDatabase
+from ventil.adapters.rows import unpack
 from ventil.adapters.sql import SqlStore
 from ventil.errors import Fenced
+from ventil.ports import ChunkRow
 
 MOST_RUNS = 1000
 """Runs that a worker looks at: however many wait, it remembers no more of them."""
@@ -29,6 +31,11 @@ SELECT id, provider, urgent FROM run WHERE state = 'running' AND NOT cancel
       AND due_s <= extract(epoch FROM clock_timestamp()))
     OR EXISTS (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished AND owner = ?))
 ORDER BY urgent DESC, created_s LIMIT ?
+"""
+
+
+_ME = """
+WITH me AS MATERIALIZED (SELECT id FROM worker WHERE id = ? AND gone IS NULL FOR SHARE)
 """
 
 
@@ -58,6 +65,14 @@ class FencedDatabase(PostgresDatabase):
             self._check(found.fetchone())
             yield db
 
+    def fenced(self, statement: str, values: Sequence[Any]) -> Rows:
+        """Run one *statement* that writes `FROM me` only: a way there and back, not four.
+
+        Of a worker that was given up it writes nothing; so does it where nothing is to write.
+        """
+        with self.direct() as db:
+            return db.execute(f"{_ME} {statement}", (self._worker, *values))
+
     def _check(self, row: object) -> None:
         if row is None:
             raise Fenced(f"worker {self._worker} was given up by the others")
@@ -67,20 +82,20 @@ class WorkerStore(SqlStore):
     """The `Store` port for the worker with the id *worker*, one of many."""
 
     def __init__(self, url: str, worker: str) -> None:
-        database = FencedDatabase(url, worker)
-        super().__init__(database)
+        self._fenced = FencedDatabase(url, worker)
+        super().__init__(self._fenced)
         self.worker = worker
+        self._read: dict[tuple[str, int], ChunkRow] = {}  # with another statement, for `chunk`
 
     def update_run(self, run_id: str, **changes: object) -> None:
         """As ever; but the tallies are this worker's, and kept apart."""
         tallies = changes.pop("tallies", None)
         if tallies is not None:
-            with self._database.transaction() as db:
-                db.execute(
-                    "INSERT INTO run_part (run_id, worker, tallies) VALUES (?, ?, ?)"
-                    " ON CONFLICT (run_id, worker) DO UPDATE SET tallies = excluded.tallies",
-                    (run_id, self.worker, json.dumps(tallies, separators=(",", ":"))),
-                )
+            self._fenced.fenced(
+                "INSERT INTO run_part (run_id, worker, tallies) SELECT ?, id, ? FROM me"
+                " ON CONFLICT (run_id, worker) DO UPDATE SET tallies = excluded.tallies",
+                (run_id, json.dumps(tallies, separators=(",", ":"))),
+            )
         if changes:
             super().update_run(run_id, **changes)
 
@@ -89,6 +104,10 @@ class WorkerStore(SqlStore):
     ) -> int:
         """0: it is for a display of progress, and a worker has none."""
         return 0
+
+    def run_keys(self, run_id: str) -> list[str]:
+        """None, as nothing here asks for all of a run's records: a chunk names its own."""
+        return []
 
     def save_provider(self, key: str, state: str, stamp_s: float) -> None:
         """Nothing: the pacer alone stores what the governor knows."""
@@ -105,9 +124,14 @@ class WorkerStore(SqlStore):
     # -- chunks to work on -----------------------------------------------------------
 
     def live(self) -> dict[str, frozenset[str]]:
-        """The workers that nobody has given up, each with the provider keys it serves."""
+        """The workers that nobody has given up, each with the provider keys it serves.
+
+        Visitors, without a slot, serve nobody.
+        """
         with self._database.direct() as db:
-            rows = db.execute("SELECT id, providers FROM worker WHERE gone IS NULL")
+            rows = db.execute(
+                "SELECT id, providers FROM worker WHERE gone IS NULL AND slots > 0"
+            )
             return {row[0]: frozenset(json.loads(row[1])) for row in rows}
 
     def runs_to_work_on(self, run_keys: Sequence[str]) -> list[tuple[str, str, bool]]:
@@ -121,15 +145,53 @@ class WorkerStore(SqlStore):
 
     def claim(self, run_id: str, most: int, now_s: float) -> list[tuple[int, int]]:
         """Take up to *most* chunks that are due and nobody's; (index, attempts so far)."""
-        with self._database.transaction() as db:
-            rows = db.execute(
-                "UPDATE chunk SET owner = ? WHERE run_id = ? AND idx = ANY(ARRAY("
-                "SELECT idx FROM chunk WHERE run_id = ? AND NOT finished AND owner IS NULL"
-                " AND due_s <= ? ORDER BY idx LIMIT ? FOR UPDATE SKIP LOCKED))"
-                " RETURNING idx, attempts",
-                (self.worker, run_id, run_id, now_s, most),
+        rows = self._fenced.fenced(
+            "UPDATE chunk SET owner = me.id FROM me WHERE run_id = ? AND idx = ANY(ARRAY("
+            "SELECT idx FROM chunk WHERE run_id = ? AND NOT finished AND owner IS NULL"
+            " AND due_s <= ? ORDER BY idx LIMIT ? FOR UPDATE SKIP LOCKED))"
+            " RETURNING idx, attempts, batches, failed, since_s",
+            (run_id, run_id, now_s, most),
+        )
+        claimed = []
+        for index, attempts, batches, failed, since_s in rows:
+            keys = tuple(tuple(batch) for batch in unpack(batches))
+            self._read[run_id, index] = ChunkRow(index, keys, attempts, failed, False, since_s)
+            claimed.append((index, attempts))
+        return claimed
+
+    def keep(self, run_id: str, indexes: Sequence[int]) -> None:
+        """Give back all chunks of a run but these: claims of which no word came back."""
+        self._fenced.fenced(
+            "UPDATE chunk SET owner = NULL FROM me WHERE run_id = ? AND owner = me.id"
+            " AND NOT finished AND NOT idx = ANY(?)",
+            (run_id, list(indexes)),
+        )
+
+    def end_attempt(
+        self,
+        run_id: str,
+        index: int,
+        *,
+        attempts: int,
+        failed: int,
+        finished: bool,
+        at_s: float,
+    ) -> None:
+        """See `Store.end_attempt`. Raises Fenced."""
+        done = self._fenced.fenced(
+            "UPDATE chunk SET attempts = ?, failed = ?, finished = ?, since_s = ? FROM me"
+            " WHERE run_id = ? AND idx = ?",
+            (attempts, failed, finished, at_s, run_id, index),
+        )
+        if not done.rowcount:
+            super().end_attempt(  # which says why
+                run_id, index, attempts=attempts, failed=failed, finished=finished, at_s=at_s
             )
-            return [(row[0], row[1]) for row in rows]
+
+    def chunk(self, run_id: str, index: int) -> ChunkRow:
+        """One chunk; what `claim` or `finished_of` has read of it is not read again."""
+        row = self._read.pop((run_id, index), None)
+        return super().chunk(run_id, index) if row is None else row
 
     def let_go(self, run_id: str, index: int | None, due_s: float) -> None:
         """Give back a chunk (None: all of the run), not to be taken before *due_s*."""
@@ -142,14 +204,20 @@ class WorkerStore(SqlStore):
             )
 
     def finished_of(self, run_id: str, indexes: Sequence[int]) -> list[tuple[int, int]]:
-        """Those of some chunks that are finished, with their attempts."""
+        """Those of some chunks that are finished, with their attempts.
+
+        To note that, nobody needs their records: `chunk` names none once.
+        """
         with self._database.direct() as db:
             rows = db.execute(
                 "SELECT idx, attempts FROM chunk WHERE run_id = ? AND finished"
                 " AND idx = ANY(?)",
                 (run_id, list(indexes)),
             )
-            return [(row[0], row[1]) for row in rows]
+            found = [(row[0], row[1]) for row in rows]
+        for index, attempts in found:
+            self._read[run_id, index] = ChunkRow(index, (), attempts, 0, True, 0.0)
+        return found
 
 
 def counted(store: SqlStore, run_id: str) -> tuple[int, int]:

@@ -48,6 +48,7 @@ class Arrivals:
         self._ways: dict[Hashable, deque[tuple[int, float, int]]] = {}  # ticket, sent, weight
         self._ticket = 0
         self._shortest = [inf, inf]  # of this span of time, and of the one before
+        self._longest = [0.0, 0.0]
         self._since_s = -inf
         self._mean_s = inf
 
@@ -64,8 +65,10 @@ class Arrivals:
         took_s = max(0.0, at_s - sent_s)
         if at_s - self._since_s > FORGET_S:
             self._shortest = [inf, self._shortest[0]]
+            self._longest = [0.0, self._longest[0]]
             self._since_s = at_s
         self._shortest[0] = min(self._shortest[0], took_s)
+        self._longest[0] = max(self._longest[0], took_s)
         if self._mean_s == inf:
             self._mean_s = took_s
         self._mean_s += (min(took_s, _LATEST * self._mean_s) - self._mean_s) / _SMOOTH
@@ -94,6 +97,11 @@ class Arrivals:
         """There may be no such source any more: keep nothing of it when nothing is known."""
         if not self._ways.get(source, True):
             del self._ways[source]
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longest answer time of the last minute or two; None before any answer."""
+        return max(self._longest) if self._mean_s < inf else None
 
     def overdue(self, now_s: float, window_s: float) -> int:
         """The weight that would have left a window of so many seconds if it is not late.

@@ -229,6 +229,35 @@ class Governor:
         return it.slots >= it.limit.whole or len(it.open) >= it.policy.max_in_flight
 
     @property
+    def now_s(self) -> float:
+        """The latest time it has seen."""
+        return self.parts.now_s
+
+    def unbound(self, now_s: float, until_s: float, answer_s: float) -> bool:
+        """Whether until then only the limit on requests in flight is likely to object.
+
+        And that its answers come within *answer_s* seconds.
+        """
+        it = self.parts
+        base_s = it.limit.base_s
+        return (
+            base_s is not None
+            and base_s <= answer_s
+            and now_s < it.open_until_s
+            and until_s <= it.open_until_s
+            and it.breaker.opened_s is None
+            and not it.breaker.failures
+            and not it.gate.checking
+            and now_s >= it.gate.until_s
+            and it.etiquette is None
+            and it.drain_to is None
+            and it.learner.rate is None
+            and (it.caution is None or it.caution.limit is None)
+            and not it.announced
+            and not it.policy.quotas
+        )
+
+    @property
     def breaker_open(self) -> bool:
         """Whether only probes go out at present."""
         return self.parts.breaker.is_open

@@ -19,6 +19,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ventil.core.condition import Condition
+from ventil.core.exchange import Verdict
 from ventil.core.pacer import Class, Grant
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Reason
@@ -41,10 +42,18 @@ Line = Callable[[], Mapping[Class, int]]
 
 
 class Leases:
-    """The grants of one provider key in one worker. `news` is called when there is some."""
+    """The grants of one provider key in one worker.
 
-    def __init__(self, news: Callable[[], None] = lambda: None) -> None:
+    `news` is called when there is some, `later` when it may wait for a moment.
+    """
+
+    def __init__(
+        self,
+        news: Callable[[], None] = lambda: None,
+        later: Callable[[], None] | None = None,
+    ) -> None:
         self._news = news
+        self._later = later or news
         self._lines: dict[str, Line] = {}
         self._stock: dict[tuple[str, Class], deque[Grant]] = {}
         self._want: dict[tuple[str, Class], int] = {}
@@ -52,6 +61,11 @@ class Leases:
         self._used: list[tuple[int, float]] = []
         self._unused: list[int] = []
         self._done: list[tuple[int, float, Outcome, Hashable]] = []
+        self._standing: dict[int, Grant] = {}  # those under way
+        self.again: list[tuple[int, float, float]] = []
+        """Requests on standing grants that were answered well: number, sent at, answered at."""
+        self.last_sent_s: dict[int, float] = {}
+        """When the last one of a standing grant that is done was sent; who tells forgets it."""
         self._under_way: dict[int, float] = {}  # number, sent at
         self._wakes: dict[str, list[Callable[[], None]]] = {}
         self.urgent: set[str] = set()
@@ -111,6 +125,9 @@ class Leases:
         self._told.clear()
         self._used.clear()
         self._unused.clear()
+        self._standing.clear()
+        self.again.clear()
+        self.last_sent_s.clear()
         self.seen = 0
         self._news()
 
@@ -129,7 +146,10 @@ class Leases:
         list[int],
         list[tuple[int, float, Outcome, Hashable]],
     ]:
-        """(wants that changed, uses, given back, outcomes) since the last time."""
+        """(wants that changed, uses, given back, outcomes) since the last time.
+
+        Beside them what is in `again` and `last_sent_s`, which the caller empties.
+        """
         for run, line in self._lines.items():
             self._count(run, line())
         wants = []
@@ -165,12 +185,15 @@ class Leases:
         if grant is None and not retry:
             grant = self._take(now_s, (run, (weight, True)))
         if grant is not None:
-            self._used.append((grant.number, now_s))
             self._under_way[grant.number] = now_s
+            if grant.standing:
+                self._standing[grant.number] = grant
+            else:
+                self._used.append((grant.number, now_s))
             if run not in self._lines:
                 left = pending - 1 - len(self._stock.get((run, kind), ()))
                 self._want[run, kind] = max(0, left)
-            self._news()
+            (self._later if grant.standing else self._news)()
             in_flight = len(self._under_way)
             return Permit(
                 grant.number, now_s, weight, retry, record, in_flight, 0,
@@ -184,8 +207,8 @@ class Leases:
             # Who asks may not stand in the line yet.
             waiting = line()
             changed = waiting.get(kind, 0) != self._told.get((run, kind), 0) or not waiting
-        if changed:
-            self._news()
+        if changed:  # how many more is no hurry
+            (self._later if self._told.get((run, kind)) else self._news)()
         wait, until_s = self.wait, now_s + LOOK_S
         if retry and line is not None and line().get((weight, False)):
             return Wait(until_s, Reason.RETRY_BUDGET, "first tries need not wait for it")
@@ -216,11 +239,35 @@ class Leases:
 
     def settle(self, permit: Permit, now_s: float, outcome: Outcome) -> None:
         """See `Governor.settle`."""
-        if not permit.settled:
-            permit.settled = True
-            self._under_way.pop(permit.number, None)
-            self._done.append((permit.number, now_s, outcome, permit.record))
-            self._news()
+        if permit.settled:
+            return
+        permit.settled = True
+        number = permit.number
+        sent_s = self._under_way.pop(number, now_s)
+        grant = self._standing.pop(number, None)
+        if grant is not None and self._may_go_on(grant, now_s, outcome):
+            self.again.append((number, sent_s, now_s))
+            self._stock.setdefault((grant.run, (grant.weight, False)), deque()).append(grant)
+            self._later()
+            for wake in self._wakes.get(grant.run, ()):
+                wake()
+            return
+        if grant is not None:
+            self.last_sent_s[number] = sent_s
+        self._done.append((number, now_s, outcome, permit.record))
+        self._news()
+
+    def _may_go_on(self, grant: Grant, now_s: float, outcome: Outcome) -> bool:
+        """Whether the next request may go on a standing grant, and there is one."""
+        line = self._lines.get(grant.run)
+        kind = (grant.weight, False)
+        return (
+            outcome.verdict is Verdict.LIVE
+            and not outcome.hints
+            and now_s < grant.use_by_s - MARGIN_S
+            and line is not None
+            and line().get(kind, 0) > len(self._stock.get((grant.run, kind), ()))
+        )
 
     def finished(self, run: str) -> None:
         """A run is over here: it wants nothing more."""

@@ -35,7 +35,8 @@ class GovernorState:
     """All that a governor needs to go on where a former one stopped.
 
     `stamp_s` is when it was taken. `final` is true when nothing was sent after it: a
-    clean stop. `fastest_s` is the shortest answer time ever seen, None before the first.
+    clean stop. `fastest_s` is the shortest answer time ever seen, None before the first;
+    `slowest_s` the longest of the last minute or two, None when that was not looked for.
     """
 
     version: int
@@ -51,6 +52,7 @@ class GovernorState:
     etiquette: EtiquetteState | None = None
     refused: int = 0
     fastest_s: float | None = None
+    slowest_s: float | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""

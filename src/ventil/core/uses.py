@@ -107,6 +107,11 @@ class Uses:
             for window in self._windows:
                 window.arrived(arrival)
 
+    @property
+    def slowest_s(self) -> float | None:
+        """See `Arrivals.longest_s`."""
+        return self._arrivals.longest_s
+
     def snapshot(self) -> tuple[WindowState, ...]:
         """What a restart needs to go on counting; grants that are out count as used."""
         out = sorted((use_by_s, weight) for weight, use_by_s, _ in self._out.values())

@@ -153,6 +153,7 @@ class Fetcher:
             # The permit is held until the samples are stored: what a kill can make us
             # repeat is what counts as in flight. We need not wait for that.
             last, held = held, None
+            door.gate.answered(*last)
             self._ledger.put(samples, last[2], partial(door.gate.settle, *last))
             return found
         finally:

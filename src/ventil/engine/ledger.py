@@ -23,6 +23,9 @@ from ventil.ports import Recorder, Store
 LONGEST_WAIT_S = 0.001
 """The longest that a sample waits for others to be committed with."""
 
+RECORDER_WAITS_S = 0.02
+"""The same where nobody waits for the commit but a chunk at its end."""
+
 
 class LedgerWriter:
     """Group commit for one run: its series, its day, its id.
@@ -119,13 +122,15 @@ class LedgerWriter:
         if self._soon or self._commit is not None:
             return
         loop = asyncio.get_running_loop()
-        if len(self._writers) + len(self._afterwards) >= self._enough():
+        awaited = self._recorder is not None and self._writers
+        if awaited or len(self._writers) + len(self._afterwards) >= self._enough():
             if self._flushing is not None:
                 self._flushing.cancel()
             self._soon = True
             self._flushing = loop.call_soon(self._flush)
         elif self._flushing is None:
-            self._flushing = loop.call_later(LONGEST_WAIT_S, self._flush)
+            longest_s = LONGEST_WAIT_S if self._recorder is None else RECORDER_WAITS_S
+            self._flushing = loop.call_later(longest_s, self._flush)
 
     def _flush(self) -> None:
         self._flushing, self._soon = None, False

@@ -35,6 +35,7 @@ from ventil.ports import (
     Combiner,
     Durable,
     Recipe,
+    Recorder,
     Reporter,
     Run,
     Store,
@@ -73,6 +74,7 @@ class Limits:
 class Outside:
     """What a run needs of the outside. `workbench` is None for recipes that need none.
 
+    `recorder`: writes the samples, where a commit is a long way; None: the store does.
     `deferrals`: for recipes that await answers hours later; None for all others.
     """
 
@@ -81,6 +83,7 @@ class Outside:
     clock: Clock
     reporter: Reporter
     workbench: Workbench | None = None
+    recorder: Recorder | None = None
     deferrals: Deferrals | None = None
 
 
@@ -135,6 +138,7 @@ class Runner:
             enough=self._enough(),
             failed=self._not_stored,
             journaled=limits.journaled or outside.deferrals is not None,
+            recorder=outside.recorder,
         )
         self._fetcher = Fetcher(
             recipe=recipe,
@@ -187,7 +191,10 @@ class Runner:
         )
 
     def _enough(self) -> Callable[[], int]:
-        """How many answers are worth a commit: half of what is in flight."""
+        """How many answers are worth a commit: half of what is in flight, or may be."""
+        if self._outside.recorder is not None:
+            most = self._limits.side_by_side // 2
+            return lambda: most
         if len(self._gates) == 1:
             gate = self._gates[0]
             return lambda: gate.in_flight // 2

@@ -14,13 +14,22 @@ from typing import Any
 from ventil import __version__
 from ventil.adapters.claims import ClaimQueue
 from ventil.adapters.pacing import Pacing
+from ventil.adapters.recorder import SampleRecorder
 from ventil.adapters.worker_store import WorkerStore
 from ventil.core.governor import Governor, GovernorState
 from ventil.core.period import Period
 from ventil.engine.deferred import MOST_WOKEN
 from ventil.engine.gate import Patience
 from ventil.engine.run import Limits, Outside, Runner
-from ventil.errors import Cancelled, Fenced, StateError, Stopped, Suspended, VentilError
+from ventil.errors import (
+    Cancelled,
+    Fenced,
+    NoSpace,
+    StateError,
+    Stopped,
+    Suspended,
+    VentilError,
+)
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.deferring import deferrals_of
 from ventil.wiring.kinds import kind_of
@@ -31,6 +40,9 @@ from ventil.wiring.workshop import Workshop, policy_for
 
 LOOK_S = 0.5
 """How often a worker looks for a run."""
+
+NO_SPACE_S = 30.0
+"""How long a run rests when what it is answered cannot be kept."""
 
 _FOR_EVER_S = float("inf")
 
@@ -87,7 +99,7 @@ class Worker:
         )
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._stopping: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def _new_governor(self, name: str) -> Any:
         policy = policy_for(self._workshop, name)
@@ -99,14 +111,14 @@ class Worker:
 
     def stop(self, error: Exception) -> None:
         """Leave: finish what is in flight, give the rest back."""
-        if self._stopping is not None and not self._stopping.done():
+        if not self._stopping.done():
             self._stopping.set_exception(error)
 
     async def serve(self) -> None:
         """Work until `stop`, whose error is raised, or until given up: `Fenced`."""
-        self._stopping = asyncio.get_running_loop().create_future()
         await self._pacing.join()
         store = WorkerStore(self._url, self.id)
+        self._recorder = SampleRecorder(self._url, store)
         waits: list[asyncio.Future[None]] = [self._stopping, self._pacing.lost]
         try:
             while not any(future.done() for future in waits):
@@ -124,6 +136,7 @@ class Worker:
                 runner.stop(over if isinstance(over, VentilError) else Stopped("the end"))
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
             await self._pacing.leave()
+            await self._recorder.close()
             store.close()
         for future in waits:
             if future.done():
@@ -162,6 +175,11 @@ class Worker:
             store.update_run(run_id, state=RunState.CANCELLED, message=error.message)
         except Fenced as error:
             self._reporter.note(error.message)
+        except NoSpace as error:
+            if self._own is not None and self._own.run_id == run_id:
+                self.stop(error)  # whoever gave the command can see to it
+            self._reporter.note(f"run {run_id}: {error.message}; it goes on later")
+            await asyncio.wait([self._stopping], timeout=NO_SPACE_S)
         except StateError as error:
             self._reporter.note(f"run {run_id}: {error.message}; it goes on later")
             await asyncio.sleep(LOOK_S)
@@ -179,8 +197,12 @@ class Worker:
         leases = self._pacing.leases
         own = self._own if self._own is not None and self._own.run_id == run.id else None
         quiet = _Quiet(self._reporter, own)
+        at_once = kind.side_by_side(workshop)
         parties = [
-            replace(party, governor=leases[party.key].governor(run.id, urgent=run.urgent))
+            replace(
+                party,
+                governor=leases[party.key].governor(run.id, urgent=run.urgent, most=at_once),
+            )
             for party in parties_of(workshop, kind.providers, store, quiet)
         ]
         settings = workshop.settings.run
@@ -190,8 +212,8 @@ class Worker:
                 Period(run.period, run.interval, dt.date.fromisoformat(run.day)),
                 outside=Outside(
                     store, self._queue(run.id, store), self._pacing.clock, quiet,
-                    workbench,
-                    deferrals=deferrals_of(
+                    workbench, self._recorder,
+                    deferrals_of(
                         workshop, kind, run.id, store, self._pacing.clock, waits_here=False
                     ),
                 ),
@@ -202,7 +224,7 @@ class Worker:
                     retries=0 if kind.defers else settings.retries,
                     retry_delay_s=settings.retry_delay_s,
                     tries=settings.tries,
-                    side_by_side=kind.side_by_side(workshop),
+                    side_by_side=at_once,
                     patience=own.patience if own else Patience(_FOR_EVER_S, _FOR_EVER_S),
                     journaled=len(parties) > 1,
                 ),
@@ -211,7 +233,6 @@ class Worker:
                 leases[party.key].on_grant(run.id, runner.wake)
             self._runners[run.id] = runner
             await runner.execute()
-
 
     def _queue(self, run_id: str, store: WorkerStore) -> ClaimQueue:
         return ClaimQueue(store, self._pacing.clock, share=lambda: self._rota.share(run_id))
