@@ -114,7 +114,13 @@ class HttpTransport:
             plain = self._plain or await self._open_plain()
             head = plain.head(self._path + request.target) if self._is_plain(request) else None
             if head is not None:
-                return await self._get(plain, head, request.max_body_bytes)
+                bound = request.max_body_bytes
+                status, headers, body = await plain.exchange(
+                    head, lambda headers, content: _read(headers, content, bound), _is_whole
+                )
+                if isinstance(body, Fault):
+                    return body
+                return Response(status, _lower(headers), body)
             with plain.others():
                 return await self._send(request)
         except aiohttp.ConnectionTimeoutError:
@@ -165,14 +171,6 @@ class HttpTransport:
         )
         return self._plain
 
-    async def _get(self, plain: PlainGet, head: bytes, bound: int) -> Reply:
-        status, headers, body = await plain.exchange(
-            head,
-            lambda headers, content: _read(headers, content, bound),
-            lambda body: not isinstance(body, Fault),
-        )
-        return body if isinstance(body, Fault) else Response(status, _lower(headers), body)
-
     async def close(self) -> None:
         """Close all connections."""
         if self._plain is not None:
@@ -182,6 +180,10 @@ class HttpTransport:
             if session is not None:
                 await session.close()
         self._session = self._elsewhere = None
+
+
+def _is_whole(body: bytes | Fault) -> bool:
+    return not isinstance(body, Fault)
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:

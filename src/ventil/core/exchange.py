@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from ventil.core.model import Kept, Sample
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Request:
     """One HTTP request, relative to the provider's base URL.
 
@@ -34,25 +34,25 @@ class Request:
     of the same provider, known to the provider's `Combiner` alone; None: sent as it is.
     """
 
-    target: str
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    weight: int = 1
-    max_body_bytes: int = 4 * 1024 * 1024
-    idempotent: bool = True
-    provider: str = ""
-    origin: str | None = None
-    part: Any = None
+    target: Final[str]
+    method: Final[str] = "GET"
+    headers: Final[Mapping[str, str]] = field(default_factory=dict)
+    body: Final[bytes | None] = None
+    weight: Final[int] = 1
+    max_body_bytes: Final[int] = 4 * 1024 * 1024
+    idempotent: Final[bool] = True
+    provider: Final[str] = ""
+    origin: Final[str | None] = None
+    part: Final[Any] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Response:
     """An answer that arrived whole. `headers` has lower-case names; `body` is decoded."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    status: Final[int]
+    headers: Final[Mapping[str, str]]
+    body: Final[bytes]
 
 
 class FaultKind(StrEnum):

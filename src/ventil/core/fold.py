@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Final
 
 from ventil.core.model import Good, Interval, Sample, Status
 
@@ -26,7 +27,7 @@ def settle(old: Sample | None, new: Sample) -> Sample:
     return new
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Published:
     """One record as the artefact and its report have it.
 
@@ -35,12 +36,12 @@ class Published:
     since the epoch), None unless carried. `detail` says why, for every status but `OK`.
     """
 
-    key: str
-    status: Status
-    value: int | None = None
-    interval: Interval | None = None
-    as_of_s: float | None = None
-    detail: str = ""
+    key: Final[str]
+    status: Final[Status]
+    value: Final[int | None] = None
+    interval: Final[Interval | None] = None
+    as_of_s: Final[float | None] = None
+    detail: Final[str] = ""
 
 
 def publish(key: str, sample: Sample | None, good: Good | None) -> Published:

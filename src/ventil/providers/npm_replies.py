@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
 import msgspec
@@ -52,13 +52,13 @@ class Trouble:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Count:
     """A number, the days it covers, and its days one by one; none when only a sum is known."""
 
-    value: int
-    interval: Interval
-    days: Sequence[int]
+    value: Final[int]
+    interval: Final[Interval]
+    days: Final[Sequence[int]]
 
 
 _SCAN_BYTES = 16 * 1024  # where a throttle page says so is near its top
