@@ -33,6 +33,9 @@ from ventil.core.lease import Leases
 from ventil.core.pacer import LEASE_S, Grant
 
 _TELL_S = 0.25
+_LATER_S = 0.05
+"""How long answers on standing grants wait to be told together."""
+
 _EARLY = 1000  # words kept for a term that is about to begin
 
 Words = list[tuple[int, dict[str, Any]]]
@@ -67,12 +70,19 @@ class Messages:
         self.vacant = asyncio.Event()
         """A pacer has left."""
         self._something = asyncio.Event()
+        self._soon = False
         self.number = 0
         """Our own, from joining on."""
 
     def news(self) -> None:
         """There is something to tell, or to grant."""
         self._something.set()
+
+    def later(self) -> None:
+        """There is something to tell, which may wait for more of its kind."""
+        if not self._soon:
+            self._soon = True
+            asyncio.get_running_loop().call_later(_LATER_S, self.news)
 
     def forget(self) -> None:
         """The session is over: what the others said since is lost."""
@@ -117,9 +127,9 @@ class Messages:
             self.vacant.set()
             return
         key, term = word["k"], word["t"]
-        if "h" in word:
+        if "e" in word:  # elected
             if key in self._leases and term > self._known.get(key, (0, 0))[0]:
-                self._learn(key, term, word["h"])
+                self._learn(key, term, word["e"])
                 self.news()
             return
         if "from" in word:
@@ -159,10 +169,11 @@ class Messages:
                 async with asyncio.timeout(self._patience_s()):
                     await self._something.wait()
             self._something.clear()
+            self._soon = False
             words: Words = []
             for key in self._hello:
                 if (mine := self._terms.mine.get(key)) is not None:
-                    hello = {"k": key, "t": mine.number, "h": self.number}
+                    hello = {"k": key, "t": mine.number, "e": self.number}
                     words += [(self._numbers[worker], hello) for worker in mine.awaited]
             self._hello.clear()
             for key, leases in self._leases.items():

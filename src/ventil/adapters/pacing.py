@@ -49,7 +49,7 @@ class Pacing:
     ) -> None:
         self.worker = worker
         self.clock = DatabaseClock()
-        self.leases = {key: Leases(self._news) for key in governors}
+        self.leases = {key: Leases(self._news, self._later) for key in governors}
         self._url = conninfo(url)
         self._place = place_of(url)
         self._row = (worker, host, json.dumps(sorted(governors)), slots, version)
@@ -66,6 +66,9 @@ class Pacing:
 
     def _news(self) -> None:
         self._messages.news()
+
+    def _later(self) -> None:
+        self._messages.later()
 
     # -- coming and going ------------------------------------------------------------
 

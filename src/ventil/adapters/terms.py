@@ -118,7 +118,7 @@ class Terms:
             not_before_s = max(begin_s, silent_s + LEASE_S + timeout_s)
         awaited = {w for w in present if key in json.loads(live[w])} - {self._worker}
         slowest_s = None if state is None else state.slowest_s
-        pacer = Pacer(governor, begin_s, first=number * _FIRST)
+        pacer = Pacer(governor, begin_s, first=number * _FIRST, standing=True)
         pacer.slowest_before_s = slowest_s
         self.mine[key] = term = Term(number, until_s, pacer, awaited, not_before_s)
         if state is not None and not state.final:

@@ -18,6 +18,11 @@ neither: its unused grants count as used at their end, its slots come back once 
 are surely over. A new pacer knows neither the requests under way of the other workers, until
 they tell, nor those of a former pacer that may still live: these hold slots as *strangers*.
 
+Where a provider answers in milliseconds, states no quota and only one run wants something, a
+grant *stands*: its worker sends one request after another on it, at most one at a time, and
+tells of many at once. It ends with the first answer that is not plain. So a limit on requests
+in flight holds at every moment, and a fall of it within `STANDING_S`.
+
 The runs share what there is evenly, by the weight of their requests, so a small run beside a
 large one gets its half: each permit goes to the run that was served least (start-time fair
 queueing: who wanted nothing for a while begins where the others are, with no credit). *Urgent*
@@ -45,6 +50,12 @@ if TYPE_CHECKING:
 LEASE_S = 0.5
 """A grant is to be used within so many seconds, or given back."""
 
+STANDING_S = 0.5
+"""A standing grant is used again for so long: then others have their turn."""
+
+STANDING_ANSWER_S = 0.02
+"""Grants stand where a provider answers as fast as this: else the way there is no matter."""
+
 SURELY_OVER_S = 1.0
 """The requests of a process that has ended are over so long after its last grant."""
 
@@ -59,7 +70,10 @@ Class = tuple[int, bool]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Leave for *worker* to send one request of *run* until `use_by_s`."""
+    """Leave for *worker* to send one request of *run* until `use_by_s`.
+
+    `standing`: once that is answered well, another one, and so on: see `Pacer.again`.
+    """
 
     number: int
     worker: str
@@ -67,12 +81,15 @@ class Grant:
     weight: int
     retry: bool
     use_by_s: float
+    standing: bool = False
 
 
 @dataclass(slots=True)
 class _Out:
+    """A grant that is not over. `permit` is None for a request beyond a limit that fell."""
+
     grant: Grant
-    permit: Permit
+    permit: Permit | None
     used: bool = False
 
 
@@ -88,10 +105,14 @@ def longest_s(slowest_s: float | None, timeout_s: float) -> float:
 class Pacer:
     """Grants for one provider key. `wait` says why there are no more, None when nobody waits.
 
-    Grants are numbered from `first` on: numbers of different pacers must not meet.
+    Grants are numbered from `first` on: numbers of different pacers must not meet. `standing`:
+    some grants may stand, for who tells them apart and tells of `again`.
     """
 
-    def __init__(self, governor: Governor, now_s: float, *, first: int = 1) -> None:
+    def __init__(
+        self, governor: Governor, now_s: float, *, first: int = 1, standing: bool = False
+    ) -> None:
+        self._standing = standing
         self._governor = governor
         self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
         self._number = first - 1
@@ -135,7 +156,8 @@ class Pacer:
         out = self._out.get(number)
         if out is not None and not out.used:
             out.used = True
-            out.permit.sent_s = max(out.permit.sent_s, at_s)
+            if out.permit is not None:
+                out.permit.sent_s = max(out.permit.sent_s, at_s)
             self._uses.used(number, at_s)
 
     def unused(self, number: int, now_s: float) -> None:
@@ -143,21 +165,63 @@ class Pacer:
         out = self._out.pop(number, None)
         if out is not None:
             self._uses.unused(number)
-            self._governor.settle(out.permit, now_s, Outcome(Verdict.IGNORED))
+            self._settle(out, now_s, Outcome(Verdict.IGNORED))
 
-    def done(self, number: int, at_s: float, outcome: Outcome, record: Hashable) -> None:
-        """The request for *record* on a grant is over. Told twice, the second is ignored."""
+    def again(self, number: int, sent_s: float, at_s: float) -> None:
+        """A request on a standing grant was answered well; the next one goes on it.
+
+        A worker tells many of them at once, some moments later: what the governor learns is
+        how long each took, as if it had ended now.
+        """
+        out = self._out.get(number)
+        if out is None or number in self._lost:
+            return
+        self.used(number, sent_s)
+        self._uses.answered(number, at_s)
+        self._settle(out, at_s, Outcome(Verdict.LIVE), sent_s)
+        grant = out.grant
+        self._uses.grant(number, grant.weight, grant.use_by_s, grant.worker)
+        permit = self._governor.admit(at_s, pending=self.waiting, weight=grant.weight)
+        # The limit may have fallen meanwhile; the request is under way all the same.
+        out.permit = permit if isinstance(permit, Permit) else None
+        out.used = False
+
+    def done(
+        self,
+        number: int,
+        at_s: float,
+        outcome: Outcome,
+        record: Hashable,
+        *,
+        sent_s: float | None = None,
+    ) -> None:
+        """The request for *record* on a grant is over. Told twice, the second is ignored.
+
+        *sent_s*: when the last one of a standing grant went out.
+        """
         self._strangers.pop(number, None)
         self._lost.pop(number, None)
-        self.used(number, at_s)
+        self.used(number, at_s if sent_s is None else sent_s)
         out = self._out.pop(number, None)
         if outcome.verdict in _ANSWERED:
             self._uses.answered(number, at_s)
         else:
             self._uses.ended(number, at_s)
         if out is not None:
-            out.permit.record = record
-            self._governor.settle(out.permit, at_s, outcome)
+            if out.permit is not None:
+                out.permit.record = record
+            self._settle(out, at_s, outcome, sent_s)
+
+    def _settle(
+        self, out: _Out, at_s: float, outcome: Outcome, sent_s: float | None = None
+    ) -> None:
+        permit = out.permit
+        if permit is None:
+            return
+        if sent_s is not None:
+            late_s = max(0.0, self._governor.now_s - at_s)
+            permit.sent_s, at_s = sent_s + late_s, at_s + late_s
+        self._governor.settle(permit, at_s, outcome)
 
     def under_way(self, numbers: Iterable[int], until_s: float) -> None:
         """Requests on grants of a former pacer that are not over, until *until_s* at most."""
@@ -210,12 +274,23 @@ class Pacer:
                     continue
                 return made
             self._number += 1
-            grant = Grant(self._number, worker, run, *kind, use_by_s)
+            standing = not kind[1] and self._may_stand(now_s, use_by_s)
+            end_s = min(use_by_s, now_s + STANDING_S) if standing else use_by_s
+            grant = Grant(self._number, worker, run, *kind, end_s, standing)
             self._out[grant.number] = _Out(grant, permit)
-            self._uses.grant(grant.number, grant.weight, use_by_s, worker)
+            self._uses.grant(grant.number, grant.weight, end_s, worker)
             made.append(grant)
             self._turn(run, worker, kind)
         return made
+
+    def _may_stand(self, now_s: float, until_s: float) -> bool:
+        """Whether a grant may be used again and again: nobody else wants, and little binds."""
+        return (
+            self._standing
+            and len(self._wanted) == 1
+            and not self._strangers
+            and self._governor.unbound(now_s, until_s, STANDING_ANSWER_S)
+        )
 
     def _admit(self, now_s: float, weight: int, retry: bool) -> Permit | Wait:
         free_s, quota = self._uses.free_from(now_s, weight)
@@ -282,7 +357,7 @@ class Pacer:
             self._uses.ended(number, now_s)
             out = self._out.pop(number, None)
             if out is not None:
-                self._governor.settle(out.permit, now_s, Outcome(Verdict.IGNORED))
+                self._settle(out, now_s, Outcome(Verdict.IGNORED))
 
     # -- what it knows ---------------------------------------------------------------
 
