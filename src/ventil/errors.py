@@ -10,6 +10,7 @@
     │   └── OutputError      where the artefact is to go
     ├── WorldError           the machine or the network: exit 1
     │   ├── StateError       the state database is damaged, locked, full or too new
+    │   │   └── NoSpace          a database server has no room for what is to be written
     │   ├── PublishError     the artefact could not be written (a full disk, say)
     │   ├── PortError        a port could not be opened
     │   └── WorkbenchError   work on fetched bytes broke one of its limits, or broke
@@ -76,6 +77,10 @@ class WorldError(VentilError):
 
 class StateError(WorldError):
     """The state database cannot be used: damaged, full, unreadable or too new."""
+
+
+class NoSpace(StateError):
+    """The database server has no room for what is to be written; it can still be read."""
 
 
 class PublishError(WorldError):

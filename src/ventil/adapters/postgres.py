@@ -8,6 +8,7 @@ few uses; behind a pooler that means session pooling, or a direct connection.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 
 from ventil.adapters.database import Database, Rows, Session
 from ventil.adapters.sql_ledger import ON_SAMPLE_CONFLICT, SAMPLE_COLUMNS
-from ventil.errors import SettingError, StateError, VentilError, WrongDatabase
+from ventil.errors import NoSpace, SettingError, StateError, VentilError, WrongDatabase
 
 SCHEMA = "ventil"
 CONNECT_S = 10
@@ -40,10 +41,30 @@ def postgres_url(url: str) -> sa.URL:
         parsed = None
     if parsed is None or not parsed.database:
         raise SettingError(
-            "database_url: that is no Postgres URL with a database in it",
-            hint="write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE",
+            "database_url: that is no Postgres URL with a database in it", hint=_WRITE_IT
+        ) from None
+    if parsed.host is not None and not _HOST.fullmatch(parsed.host):
+        # A password with an @ in it would be taken for a part of the host, and shown.
+        raise SettingError(
+            "database_url: what stands between the @ and the next / is no host and port",
+            hint=f"{_WRITE_IT}; an @ in a password is written %40, a % is %25",
+        )
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise SettingError(
+            f"database_url: there is no port {parsed.port}", hint="Postgres has 5432 mostly"
+        )
+    try:
+        psycopg.conninfo.make_conninfo("", **dict.fromkeys(parsed.query, "x"))
+    except psycopg.ProgrammingError as error:
+        raise SettingError(
+            f"database_url: {str(error).strip()} (it stands behind the ?)",
+            hint="one of the parameters of libpq, such as sslmode or connect_timeout",
         ) from None
     return parsed.set(drivername=_DRIVER)
+
+
+_WRITE_IT = "write it like postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+_HOST = re.compile(r"[^\s@/?#]*")
 
 
 def conninfo(url: str) -> str:
@@ -209,6 +230,11 @@ def as_postgres_error(error: Exception, place: str) -> VentilError:
     text = " ".join(str(cause).split())[:300]
     if code is None:  # a connection that was refused has no code, only words
         code = next((c for c, words in _WORDS.items() if words in text), None)
+    if code is None and text.startswith("connection is bad: invalid"):
+        return SettingError(
+            f"{place}: {text.removeprefix('connection is bad: ')}",
+            hint="correct the parameters behind the ? of the database's URL",
+        )
     if code in _REFUSED:
         return WrongDatabase(f"{place} refuses us: {text}", hint=_REFUSED[code])
     if code in _ABSENT:
@@ -222,7 +248,7 @@ def as_postgres_error(error: Exception, place: str) -> VentilError:
             hint="give the same command again; pg_stat_activity shows whose it is",
         )
     if code in _FULL:
-        return StateError(
+        return NoSpace(
             f"the disk of {place} is full ({text})",
             hint="free some space and give the same command again: what was fetched is kept",
         )
