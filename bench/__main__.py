@@ -17,6 +17,7 @@ ALL = (
     "changelog_job",
     "npm_as_it_is",
     "http_lab",
+    "shared_pace",
 )
 
 
