@@ -185,8 +185,8 @@ def test_the_wait_for_a_learned_quota_says_so() -> None:
 
 def test_the_condition_tells_what_was_learned() -> None:
     """Rate, answer time without a queue and queue, in numbers, for a person."""
-    _passed, _throttled, governor = drive(Bucket(20.0, 20.0), 120.0)
-    condition = governor.condition(120.0)
+    _passed, _throttled, governor = drive(Bucket(20.0, 20.0), 150.0)
+    condition = governor.condition(150.0)
     assert condition.learned_rate == pytest.approx(20.0, rel=0.15)
     assert condition.throughput == pytest.approx(20.0, rel=0.2)
     assert condition.base_s == pytest.approx(0.05, rel=0.1)
