@@ -174,6 +174,34 @@ def test_requests_of_a_former_pacer_hold_slots() -> None:
     assert len(pacer.grants(9.0)) == 1
 
 
+def test_slots_that_nobody_tells_of_are_taken() -> None:
+    """A former pacer may have died with requests in flight; the provider works on them."""
+    pacer = pacer_of(most=3)
+    pacer.under_way([101], until_s=9.0)
+    pacer.unheard(0.0, 2.0)
+    pacer.wanted("w", "a", (1, False), 9)
+    assert pacer.grants(1.9) == []
+    assert pacer.wait is not None
+    assert pacer.wait.until_s == 2.0
+    pacer.done(101, 1.9, LIVE, "x")
+    assert len(pacer.grants(1.9)) == 1
+    assert len(pacer.grants(2.0)) == 2
+
+
+def test_how_long_the_requests_of_the_dead_last() -> None:
+    """As long as answers took lately, and some more; the timeout, when there were none."""
+    pacer = pacer_of()
+    assert pacer.longest_s(30.0) == 30.0
+    pacer.slowest_before_s = 1.0
+    assert pacer.longest_s(30.0) == pytest.approx(2.2)
+    pacer.wanted("w", "a", (1, False), 1)
+    [grant] = pacer.grants(0.0)
+    pacer.used(grant.number, 0.0)
+    pacer.done(grant.number, 0.4, LIVE, "x")
+    assert pacer.longest_s(30.0) == pytest.approx(1.0)
+    assert pacer.state(0.5).slowest_s == 0.4
+
+
 def test_an_outage_is_one_outage() -> None:
     """Failures at several workers open one breaker; then one probe goes for all of them."""
     pacer = pacer_of(most=10)

@@ -81,6 +81,14 @@ def settle(worker: Pacing, permit: Permit) -> None:
     governor.settle(permit, worker.clock.now_s(), Outcome(Verdict.LIVE))
 
 
+async def kill(worker: Pacing) -> None:
+    """Its connections close, as those of a killed process do; it says nothing."""
+    assert worker._task is not None
+    worker._task.cancel()
+    with suppress(asyncio.CancelledError):
+        await worker._task
+
+
 async def until(done: Callable[[], bool]) -> None:
     """Return when *done* says so."""
     while not done():  # noqa: ASYNC110 - the other side is a server
@@ -148,13 +156,75 @@ def test_a_worker_that_ends_is_noticed(url: str, quick: None) -> None:
         await one.join()
         await permit_of(one)
         await two.join()
-        assert one._task is not None
-        one._task.cancel()  # its connections close, as those of a killed process do
-        with suppress(asyncio.CancelledError):
-            await one._task
+        await kill(one)
         await permit_of(two)
-        assert any("one is gone" in note for note in notes)
+        await until(lambda: any("one is gone" in note for note in notes))
         await two.leave()
+
+    tell(story)
+
+
+@pytest.fixture
+def patient(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No term ends by itself, and nobody is given up, in the time that a test has."""
+    monkeypatch.setattr(terms, "TERM_S", 100 * MOST_S)
+    monkeypatch.setattr(roster, "ENDED_S", 100 * MOST_S)
+
+
+def test_a_killed_pacer_is_followed_at_once(url: str, patient: None) -> None:
+    """Its term ends with its session; whatever it granted last, no window is exceeded."""
+
+    async def story() -> None:
+        quota = Quota.parse("6/2s")
+        workers = [worker_of(url, name, [], str(quota)) for name in ("one", "two", "three")]
+        sent: list[float] = []
+
+        async def work(worker: Pacing) -> None:
+            while True:
+                permit = await permit_of(worker, pending=3)
+                sent.append(permit.sent_s)
+                settle(worker, permit)
+
+        for worker in workers:
+            await worker.join()
+        tasks = {worker.worker: asyncio.create_task(work(worker)) for worker in workers}
+
+        def pacers() -> list[Pacing]:
+            return [worker for worker in workers if KEY in worker._terms.mine]
+
+        for left in (2, 1):
+            least = len(sent) + 8
+            await until(lambda least=least: len(sent) >= least and pacers() != [])  # type: ignore[misc]
+            [pacer] = pacers()
+            tasks.pop(pacer.worker).cancel()
+            workers.remove(pacer)
+            await kill(pacer)
+            assert len(workers) == left
+        least = len(sent) + 8
+        await until(lambda: len(sent) >= least)
+        tasks.popitem()[1].cancel()
+        await workers[0].leave()
+        sent.sort()
+        for first, beyond in zip(sent, sent[quota.allowance :], strict=False):
+            assert beyond - first > quota.window_s
+
+    tell(story)
+
+
+def test_who_has_no_session_gets_no_grants(url: str, patient: None) -> None:
+    """It would not hear of them; all slots are for the others, once its requests are over."""
+
+    async def story() -> None:
+        one, two = worker_of(url, "one", [], most=2), worker_of(url, "two", [], most=2)
+        await one.join()
+        settle(one, await permit_of(one))
+        await two.join()
+        for _ in range(2):
+            await permit_of(two, pending=3)
+        await kill(two)
+        for pending in (2, 1):
+            await permit_of(one, pending=pending)
+        await one.leave()
 
     tell(story)
 
