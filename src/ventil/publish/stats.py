@@ -27,6 +27,7 @@ from ventil.core.fold import Counts, Published, counted
 from ventil.core.model import Interval, Status
 from ventil.crashpoint import crashpoint
 from ventil.errors import OutputError
+from ventil.publish.former import Former
 from ventil.publish.replacing import create, replacing, temporary
 
 
@@ -97,21 +98,29 @@ def check_output(output: Path) -> None:
 def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) -> Counts:
     """Write both artefacts; returns the counts. Raises `PublishError`.
 
-    *records* come in the order of the catalogue, once each. A former artefact is kept when
-    there is no number to put in its place and records failed; the report is written.
+    *records* come in the order of the catalogue, once each. What they lack is carried from
+    the same job's artefact that stands there. It is kept when there is no number to put in
+    its place and records failed; the report is written.
     """
     output = Path(os.path.realpath(output))  # through a link, not over it
+
+    def same_job(report: dict[str, Any]) -> bool:
+        named = report["period"]["name"] == heading.period
+        return named and list(report["requests"]) == [heading.provider]
+
+    former = Former(output, report_path(output), heading.ecosystem, same_job)
     statuses: Counter[Status] = Counter()
     doubtful: list[Published] = []
     intervals: Counter[Interval] = Counter()
 
     def numbers() -> Iterator[tuple[str, int]]:
         for record in records:
-            statuses[record.status] += 1
             if record.status is not Status.OK:
+                record = former.carried(record)
                 doubtful.append(record)
             elif record.interval is not None:
                 intervals[record.interval] += 1
+            statuses[record.status] += 1
             if record.value is not None:
                 yield record.key, record.value
 
