@@ -18,6 +18,7 @@ ALL = (
     "npm_as_it_is",
     "http_lab",
     "shared_pace",
+    "fairness",
 )
 
 
