@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ventil.core.arrival import Arrival, Arrivals
-from ventil.core.quota import FIRST_CREDIT, LATE_SHARE, MARGIN_S, Quota, Window
+from ventil.core.quota import LATE_SHARE, MARGIN_S, Quota, Window
 from ventil.core.uses import Uses
 
 
@@ -197,7 +197,7 @@ def test_a_stall_breaks_no_window(
     """All that had been sent arrives at its end, with what is sent then. As long as the
     credit for it lasts."""
     quotas = [Quota.parse(text) for text in texts]
-    lasts_s = share * min(FIRST_CREDIT * q.limit * q.window_s / 5 for q in quotas)
+    lasts_s = share * min(0.3 * q.limit * q.window_s / 5 for q in quotas)
     provider = Provider(random.Random(seed), 0.0, [(from_s, from_s + lasts_s)])
     send(provider, quotas, sources=sources, in_flight=5, end_s=12.0)
     for quota in quotas:

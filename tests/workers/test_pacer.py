@@ -448,14 +448,15 @@ def test_no_limit_is_broken(
 def test_the_quota_is_used(workers: int) -> None:
     """With messages of some milliseconds 94 % of it, however many share it.
 
-    Where answers take now 20 ms and now half a second, 2 % are the price of not knowing when
-    their requests arrived.
+    Where answers take now 20 ms and now half a second, 3 % are the price of not knowing when
+    their requests arrived; at first more, until that is known to be usual.
     """
     quota = Quota.parse("20/s")
     world = World(random.Random(1), 0.01, 50, (quota,), tick_s=0.005)
-    world.run(workers=workers, records=800, deaths=False)
+    world.run(workers=workers, records=840, deaths=False)
     assert not broken(world.sent, quota)
-    assert (len(world.sent) - 20) / world.sent[-1] >= 0.94 * 20
+    later = [at_s for at_s in world.sent if 10.0 <= at_s < 40.0]
+    assert len(later) / 30.0 >= 0.94 * 20
 
 
 def test_who_stands_in_line_needs_a_pacer() -> None:

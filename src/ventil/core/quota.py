@@ -37,11 +37,12 @@ MARGIN_S = 0.002
 """What is left of the guard for clocks where a request is known to have come late."""
 LATE_SHARE = 0.015
 """Part of a window by which any request may count as late."""
-CREDIT_SHARE = 0.005
+CREDIT_SHARE = 0.01
 """Part of a window that each request earns for those that are later than that."""
-FIRST_CREDIT = 0.25
+FIRST_CREDIT = 1.0
 MOST_CREDIT = 2.0
-"""Windows' worth of it at first, and at most."""
+"""Windows' worth of it at first, and at most: a stall costs what it holds up, and once more
+a window that it empties."""
 
 _UNIT_S = {
     "ms": 0.001,
