@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ventil.engine.line import URGENT_IN_A_ROW, WaitingLine
+from ventil.core.places import URGENT_IN_A_ROW
+from ventil.engine.line import WaitingLine
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ for `TURN_S` gives it to who has waited longest, and waits behind the others. So
 s slots each has a place again within n / s turns, and none starves.
 
 *Urgent* runs, for which a person waits, go first, and need not wait for the end of a turn; but
-every fourth place goes to the others while they wait (`line.URGENT_IN_A_ROW` in the engine is
-the same rule, for requests).
+every fourth place goes to the others while they wait. For permits it is the same rule.
 
 What goes out to the provider is no matter of places: permits are shared among runs by the one
 who grants them (`pacer`, `engine.line`).

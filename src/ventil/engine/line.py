@@ -17,9 +17,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from ventil.core.governor import Permit
-
-URGENT_IN_A_ROW = 3
-"""So many urgent requests go before one of the others does."""
+from ventil.core.places import URGENT_IN_A_ROW
 
 
 @dataclass(eq=False, slots=True)
