@@ -94,6 +94,17 @@ def test_what_is_due_and_nobodys(url: str, store: WorkerStore) -> None:
     assert store.runs_to_work_on(KEYS[1:]) == []
 
 
+def test_a_run_that_nobody_works_on_is_cancelled(url: str, store: WorkerStore) -> None:
+    """At a worker's next look; one that somebody works on ends there."""
+    submit(url, run_of("a"), run_of("b"))
+    assert store.claim("b", 1, 0.0)
+    for run in "ab":
+        store.update_run(run, cancel=True)
+    Rota("w", NEEDS, slots=2).look(store, 0.0)
+    found = {run.id: run.state for run in store.runs()}
+    assert found == {"a": RunState.CANCELLED, "b": RunState.RUNNING}
+
+
 def test_runs_of_a_provider_share_its_slots(url: str, store: WorkerStore) -> None:
     """Another provider has slots of its own; who waits has a turn."""
     submit(url, run_of("a"), run_of("b"), run_of("c"), run_of("d", KEYS[1]), chunks=5)

@@ -66,6 +66,7 @@ def live_slots(url: str, provider: str) -> tuple[int, int]:
     with connected(url) as connection:
         row = connection.execute(
             "SELECT count(*), coalesce(sum(slots), 0) FROM worker WHERE gone IS NULL"
+            " AND slots > 0"
             " AND providers::jsonb @> %s::jsonb"
             " AND seen_s > extract(epoch FROM clock_timestamp()) - %s",
             (_as_json([provider]), _FRESH_S),

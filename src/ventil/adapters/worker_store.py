@@ -19,7 +19,7 @@ from ventil.adapters.postgres import PostgresDatabase
 from ventil.adapters.rows import unpack
 from ventil.adapters.sql import SqlStore
 from ventil.errors import Fenced
-from ventil.ports import ChunkRow
+from ventil.ports import ChunkRow, RunState
 
 MOST_RUNS = 1000
 """Runs that a worker looks at: however many wait, it remembers no more of them."""
@@ -36,6 +36,12 @@ ORDER BY urgent DESC, created_s LIMIT ?
 
 _ME = """
 WITH me AS MATERIALIZED (SELECT id FROM worker WHERE id = ? AND gone IS NULL FOR SHARE)
+"""
+
+
+_CANCELLED_IDLE = """
+SELECT id FROM run WHERE state = 'running' AND cancel AND provider = ANY(?) AND NOT EXISTS
+  (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished AND owner IS NOT NULL)
 """
 
 
@@ -142,6 +148,16 @@ class WorkerStore(SqlStore):
         with self._database.direct() as db:
             rows = db.execute(_RUNS_TO_WORK_ON, (list(run_keys), self.worker, MOST_RUNS))
             return [(row[0], row[1], bool(row[2])) for row in rows]
+
+    def cancel_idle(self, run_keys: Sequence[str]) -> None:
+        """Cancel those of the runs that a person wants cancelled and nobody works on.
+
+        Who works on one cancels it itself, when what is in flight has ended.
+        """
+        with self._database.direct() as db:
+            idle = [row[0] for row in db.execute(_CANCELLED_IDLE, (list(run_keys),))]
+        for run_id in idle:
+            self.update_run(run_id, state=RunState.CANCELLED)
 
     def claim(self, run_id: str, most: int, now_s: float) -> list[tuple[int, int]]:
         """Take up to *most* chunks that are due and nobody's; (index, attempts so far)."""

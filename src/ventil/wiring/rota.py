@@ -34,6 +34,7 @@ class Rota:
         if self._size:
             live = store.live()
             mine = [key for key in mine if self._serves(key, live)]
+        store.cancel_idle(mine)
         waiting: dict[str, dict[str, bool]] = {key: {} for key in mine}
         for run, key, urgent in store.runs_to_work_on(mine):
             waiting[key][run] = urgent
