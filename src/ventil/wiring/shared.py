@@ -18,7 +18,7 @@ from ventil.adapters.shared_lock import live_workers
 from ventil.adapters.sql import SqlStore
 from ventil.adapters.worker_store import counted, parts_of
 from ventil.core.fold import Counts
-from ventil.core.governor import BadGovernorState
+from ventil.core.governor import BadGovernorState, Governor, Reason, Wait
 from ventil.engine.gate import Patience
 from ventil.engine.tallies import Tally
 from ventil.errors import (
@@ -314,11 +314,14 @@ def _held(following: _Following, still_s: float) -> str | None:
             governor, _ = workshop.governor(name, following.store)
         except BadGovernorState:
             continue
-        condition = governor.condition(now_s)
-        until_s = condition.gate_until_s
-        if until_s is not None or condition.breaker != "closed":
-            held.append(f"{name}: {condition.words}")
-            if still_s > max_wait_s or (until_s is not None and until_s - now_s > max_wait_s):
+        waits = _waits(governor, now_s)
+        if waits is not None:
+            held.append(f"{name}: {waits.words}")
+            if waits.until_s is None:
+                too_late = waits.outage and still_s > max_wait_s
+            else:
+                too_late = waits.until_s - now_s > max_wait_s
+            if too_late:
                 late.append(held[-1])
     if late and following.worker is None and (len(names) == 1 or still_s > _STILL_S):
         raise Suspended(
@@ -326,6 +329,32 @@ def _held(following: _Following, still_s: float) -> str | None:
             hint="the same command goes on from here",
         )
     return "; ".join(held) or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Waits:
+    """What the next request waits for. `until_s`: None when nobody has named a time."""
+
+    words: str
+    until_s: float | None
+    outage: bool = False
+
+
+def _waits(governor: Governor, now_s: float) -> _Waits | None:
+    """By a governor of our own in the state that is stored; None when it may go now.
+
+    Of the user's own hours no time is told: a run waits for them.
+    """
+    condition = governor.condition(now_s)
+    if condition.gate_until_s is not None:
+        return _Waits(condition.words, condition.gate_until_s)
+    if condition.breaker != "closed":
+        return _Waits(condition.words, None, outage=True)
+    decision = governor.admit(now_s)
+    if isinstance(decision, Wait):
+        calendar = decision.reason is Reason.CALENDAR
+        return _Waits(decision.detail, None if calendar else decision.until_s)
+    return None
 
 
 def together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
