@@ -7,12 +7,14 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Reply, Request, Response
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
+from ventil.core.permit import Permit
 from ventil.engine.door import Door
 from ventil.engine.fetch import Fetcher
 from ventil.providers import get
@@ -37,10 +39,11 @@ class OpenGate:
     breaker_open = False
     blame = Blame()
 
-    async def acquire(self, **_: Any) -> None:
+    async def acquire(self, **_: Any) -> Permit:
         """Nobody waits."""
+        return Permit(1, inf, 1, False, None, 1, 0, probe=False, gate_probe=False)
 
-    def settle(self, _permit: None, _outcome: Outcome, _now_s: float) -> None:
+    def settle(self, _permit: Permit, _outcome: Outcome, _now_s: float) -> None:
         """Nothing is learned."""
 
 

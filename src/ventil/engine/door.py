@@ -29,6 +29,9 @@ from ventil.ports import Api, Clock, Combiner, Transport
 MOST_THROTTLES = 5
 MOST_PROBES = 4
 
+STALE_S = 0.5
+"""A permit older than this is not used: this process was stopped, and the windows moved on."""
+
 Held = tuple[Permit, Outcome, float]
 """A permit that is still to be settled, with what came of it and when."""
 
@@ -111,12 +114,16 @@ class Door:
         shared = False
         throttles = overloads = probes = 0
         while True:
+            weight = 1 if request is None else request.weight
+            retry = throttles + overloads + probes > 0
             permit = await self.gate.acquire(
-                weight=1 if request is None else request.weight,
-                retry=throttles + overloads + probes > 0,
-                record=record,
-                chunk=chunk,
+                weight=weight, retry=retry, record=record, chunk=chunk
             )
+            if (stopped_s := self._clock.now_s()) - permit.sent_s > STALE_S:
+                self.gate.settle(permit, Outcome(Verdict.IGNORED), stopped_s)
+                permit = await self.gate.acquire(
+                    weight=weight, retry=retry, record=record, chunk=chunk
+                )
             try:
                 if make is not None:
                     request, shared = make()
