@@ -234,15 +234,17 @@ class Governor:
         return self.parts.now_s
 
     def unbound(self, now_s: float, until_s: float, answer_s: float) -> bool:
-        """Whether until then only the limit on requests in flight is likely to object.
+        """Whether until then only the ceiling of requests in flight is likely to object.
 
-        And that its answers come within *answer_s* seconds.
+        And that its answers come within *answer_s* seconds. A limit below the ceiling is
+        still looking for the provider's queue, which takes that its steps show at once.
         """
         it = self.parts
         base_s = it.limit.base_s
         return (
             base_s is not None
             and base_s <= answer_s
+            and it.limit.whole >= it.policy.max_in_flight
             and now_s < it.open_until_s
             and until_s <= it.open_until_s
             and it.breaker.opened_s is None

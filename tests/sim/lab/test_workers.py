@@ -77,3 +77,12 @@ def test_the_command_prints_goal_measured_met(
     assert "<= 9" in out
     monkeypatch.setattr(shared_goals, "RATIO", 0.5)
     assert command.main(arguments) == 1
+
+
+def test_a_fast_provider_is_not_buried() -> None:
+    """Below the user's ceiling no grant stands: the limit's steps down must show at once."""
+    provider = lab.Provider(10, lab.Service(0.005, 0.6), rtt_s=0.001)
+    scenario = lab.Scenario("fast", "10 servers, 6 ms", provider, 6_000)
+    result = Crowd(scenario, Workers(4, chunk=50), seed=1).run()
+    assert result.finished
+    assert result.overload < 0.5

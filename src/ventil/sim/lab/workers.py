@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 RUN = "run"
 TELL_S = 0.25
 """The pacer looks again at least so often."""
+LATER_S = 0.05
+"""What is no hurry waits so long for more of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class End:
     separates_retries = True
 
     def __init__(self, crowd: Crowd) -> None:
-        self.leases = Leases(self._news)
+        self.leases = Leases(self._news, self._later)
         self.governor: LeasedGovernor = self.leases.governor(RUN)
         self.crowd = crowd
         self.permit: Permit | None = None
@@ -75,6 +77,7 @@ class End:
         self.name = ""
         self.now_s = 0.0
         self.something = False
+        self.later = False
         self.tells_s = math.inf  # when it tells next, if nothing happens
         self.telling_until_s = 0.0
         self.latest_s: dict[End, float] = {}  # when the latest word to an end arrives
@@ -83,6 +86,15 @@ class End:
         if not self.something:
             self.something = True
             self.crowd.wants_to_tell(self)
+
+    def _later(self) -> None:
+        if not self.later:
+            self.later = True
+            self.crowd.call(self.crowd.now_s + LATER_S, self._in_time)
+
+    def _in_time(self, t: float) -> None:
+        self.later = False
+        self._news()
 
     # -- the lab's client ------------------------------------------------------------
 
@@ -140,7 +152,7 @@ class Crowd(Race):
         self.way = workers.way
         self.chance = random.Random(f"words:{seed}")  # noqa: S311 - a model, not a secret
         self.governor = Governor(policy or Policy(), EPOCH_S, seed=seed)
-        self.pacer = Pacer(self.governor, EPOCH_S)
+        self.pacer = Pacer(self.governor, EPOCH_S, standing=True)
         self.told: dict[str, object] = {}
         self.now_s = 0.0
         for number, (end, worker) in enumerate(zip(self.ends, self.workers, strict=True)):
@@ -215,18 +227,24 @@ class Crowd(Race):
         end.something = False
         first = self.ends[0]
         said = False
-        wants, used, unused, done = end.leases.take_news()
-        if wants or used or unused or done:
-            seen = end.leases.seen
+        leases = end.leases
+        wants, used, unused, done = leases.take_news()
+        again, leases.again = leases.again, []
+        last_sent_s, leases.last_sent_s = leases.last_sent_s, {}
+        if wants or used or unused or done or again:
+            seen = leases.seen
 
             def heard(t: float) -> None:
                 pacer, now_s = self.pacer, EPOCH_S + t
+                for number, sent_s, at_s in again:
+                    pacer.again(number, sent_s, at_s)
                 for number, at_s in used:
                     pacer.used(number, at_s)
                 for number in unused:
                     pacer.unused(number, now_s)
                 for number, at_s, outcome, record in done:
-                    pacer.done(number, at_s, outcome, record)
+                    sent = last_sent_s.get(number)
+                    pacer.done(number, at_s, outcome, record, sent_s=sent)
                 for run, kind, count in wants:
                     pacer.wanted(end.name, run, kind, count, seen=seen)
                 first._news()
