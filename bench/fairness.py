@@ -173,6 +173,7 @@ def side_by_side(found: Site, *, runs: int, records: int, seconds: float) -> dic
     shares = [found.got(one) - had for one, had in zip(ids, before, strict=True)]
     for one in ids:
         found.cancel(one)
+    say(f"side by side: {shares}")
     return {"got": shares, "jain": digits(jain(shares))}
 
 
@@ -190,7 +191,7 @@ def beside_trouble(folder: Path, *, records: int, packages: int, times: int) -> 
             f'[providers.{name}]\nbase_url = "http://127.0.0.1:{port}"\ntimeout = "5s"\n'
             for name in HOSTS
         )
-        with site(folder, 0.2, hosts, max_in_flight=8) as found:
+        with site(folder, 0.2, hosts, quotas="[]", max_in_flight=8) as found:
             found.lasted_s(found.submit(records))
             alone = [found.lasted_s(found.submit(records)) for _ in range(times)]
             other = found.changelogs(packages)
@@ -217,7 +218,7 @@ def measure(quick: bool) -> dict[str, Any]:
             result["runs"] = side_by_side(
                 found, runs=5, records=500 if quick else 2_000, seconds=5 if quick else 20
             )
-        with site(folder / "latency", 0.2, max_in_flight=8) as found:
+        with site(folder / "latency", 0.2, quotas="[]", max_in_flight=8) as found:
             result["latency"] = small_beside_large(found, small=small, large=large, times=times)
         result["trouble"] = beside_trouble(
             folder / "trouble",
