@@ -19,6 +19,8 @@ ALL = (
     "http_lab",
     "shared_pace",
     "fairness",
+    "worker_scale",
+    "chaos",
 )
 
 

@@ -181,7 +181,7 @@ def chaos(seed: int, records: int, events: int, crashes: int) -> dict[str, Any]:
                 '[run]\nchunk_size = 20\nretries = 2\nretry_delay = "1s"\n',
                 quotas="[]",
                 max_in_flight=MOST_IN_FLIGHT,
-                timeout='"5s"',
+                timeout='"10s"',
             )
             made = Chaos(found)
             for _ in range(WORKERS):
