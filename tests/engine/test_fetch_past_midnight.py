@@ -43,6 +43,9 @@ class OpenGate:
         """Nobody waits."""
         return Permit(1, inf, 1, False, None, 1, 0, probe=False, gate_probe=False)
 
+    def answered(self, _permit: Permit, _outcome: Outcome, _now_s: float) -> None:
+        """Nothing waits for the store."""
+
     def settle(self, _permit: Permit, _outcome: Outcome, _now_s: float) -> None:
         """Nothing is learned."""
 
