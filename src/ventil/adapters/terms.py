@@ -33,7 +33,8 @@ _MARGIN_S = 0.1
 _CLOCKS_S = 0.02  # workers' ideas of the database's time agree to some milliseconds
 
 NewGovernor = Callable[[float, GovernorState | None, float], Governor]
-"""(now_s, the former's state, seconds that it may have gone on unseen) -> a governor."""
+"""(now_s, the former's state, seconds that it may have gone on unseen) -> a governor, under the
+limits that hold now."""
 
 
 @dataclass(slots=True)
@@ -46,6 +47,8 @@ class Term:
     awaited: set[str]
     """Those who have not said yet what they have under way."""
     not_before_s: float
+    limits: str | None = None
+    """What a person has set at run time, as stored."""
     unheard_s: float | None = None
     """Until when requests may be under way that nobody tells of; None once it is noted."""
     saved_s: float = float("-inf")
@@ -98,7 +101,9 @@ class Terms:
             found = await connection.execute(_RENEW, (TERM_S, key, self._worker, mine.number))
             row = await found.fetchone()
             if row is not None:
-                mine.until_s = row[0]
+                mine.until_s, limits = row
+                if limits != mine.limits:
+                    self._retune(key, mine, limits)
                 return False
             self.mine.pop(key, None)
         found = await connection.execute(_ELECT, (key, self._worker, TERM_S))
@@ -106,7 +111,7 @@ class Terms:
         if row is None:
             return False
         number, until_s = row
-        state = await self._stored(connection, key)
+        state, limits = await self._stored(connection, key)
         silent_s = await latest_silent_s(connection)
         now_s = self._clock.now_s()
         # Its first moment is when all is over that the former may have let go.
@@ -120,19 +125,36 @@ class Terms:
         slowest_s = None if state is None else state.slowest_s
         pacer = Pacer(governor, begin_s, first=number * _FIRST, standing=True)
         pacer.slowest_before_s = slowest_s
-        self.mine[key] = term = Term(number, until_s, pacer, awaited, not_before_s)
+        term = Term(number, until_s, pacer, awaited, not_before_s, limits)
+        self.mine[key] = term
         if state is not None and not state.final:
             term.unheard_s = begin_s + longest_s(slowest_s, timeout_s)
         return True
 
-    async def _stored(self, connection: Connection, key: str) -> GovernorState | None:
-        """What the former pacer has stored."""
-        found = await connection.execute("SELECT state FROM provider WHERE key = %s", (key,))
+    def _retune(self, key: str, term: Term, limits: str | None) -> None:
+        """A person has changed the provider's limits: they hold from now on."""
+        now_s = self._clock.now_s()
+        term.pacer.retune(self._governors[key](now_s, None, 0.0).policy, now_s)
+        term.limits = limits
+        self._note(f"{key}: its limits were changed")
+
+    async def _stored(
+        self, connection: Connection, key: str
+    ) -> tuple[GovernorState | None, str | None]:
+        """What the former pacer has stored, and what a person has set."""
+        found = await connection.execute(
+            "SELECT state, limits FROM provider WHERE key = %s", (key,)
+        )
         row = await found.fetchone()
-        if row is None or not row[0]:
+        if row is None:
+            return None, None
+        return self._as_left(key, row[0]), row[1]
+
+    def _as_left(self, key: str, stored: str | None) -> GovernorState | None:
+        if not stored:
             return None
         try:
-            state = GovernorState.from_json(row[0])
+            state = GovernorState.from_json(stored)
         except ValueError as error:
             self._note(f"the stored state of {key} is not used: {error}")
             return None
@@ -200,7 +222,8 @@ def _over_s(state: GovernorState | None) -> float:
 
 _RENEW = (
     f"UPDATE pacer SET until_s = {NOW} + %s WHERE provider = %s AND worker = %s"
-    " AND term = %s RETURNING until_s"
+    " AND term = %s RETURNING until_s,"
+    " (SELECT limits FROM provider WHERE key = pacer.provider)"
 )
 
 _ELECT = f"""

@@ -22,12 +22,13 @@ Name = Annotated[str, Parameter(help="The provider, such as npm-downloads.")]
 
 def add_to(app: App) -> None:
     """Add the commands to the app."""
-    group = App(name="providers", help="The APIs: list, show, pause, resume.")
+    group = App(name="providers", help="The APIs: list, show, pause, resume, set.")
     group.default(list_)
     group.command(list_, name="list")
     group.command(show)
     group.command(pause)
     group.command(resume)
+    group.command(set_, name="set")
     app.command(group)
 
 
@@ -111,6 +112,34 @@ def resume(provider: Name, *, database: Database = None, config: Config = None) 
     return 0
 
 
+def set_(
+    provider: Name,
+    *limits: Annotated[
+        str,
+        Parameter(help="KEY=VALUE: quotas, max_in_flight, cooldown or maintenance."),
+    ],
+    unset: Annotated[
+        list[str] | None,
+        Parameter(negative="", help="Let the settings say this again; may be given often."),
+    ] = None,
+    database: Database = None,
+    config: Config = None,
+) -> int:
+    """Tighten a provider's limits from now on, also for the runs under way.
+
+    What is set is kept in the state database, on top of the settings. It can only tighten
+    them, unless they say i_have_permission = true. Without KEY=VALUE it says what is set.
+
+    Example: ventil providers set npm-downloads quotas=0.2/s max_in_flight=1
+    """
+    workshop = open_workshop(database, config)
+    key, stored = workshop.set_limits(provider, limits, unset or ())
+    for name, value in stored.items():
+        put(f"{name} = {value}")
+    say(f"{key}: " + ("set" if stored else "nothing is set; as the settings say"))
+    return 0
+
+
 def _set_pause(provider: str, reason: str | None, database: Database, config: Config) -> str:
     """Pause a provider, or let it go on (None); its key."""
     workshop = open_workshop(database, config)
@@ -149,9 +178,9 @@ def _left_to_do(backlog: Backlog, scale: Scale) -> dict[str, Any]:
 def _data(workshop: Workshop, name: str) -> dict[str, Any]:
     from ventil.wiring.backlog import of_provider
 
-    settings = workshop.settings.provider(name)
     key = workshop.provider_key(name)
     store = workshop.store() if workshop.has_store else None
+    settings, limits = workshop.as_set(name, store)
     governor, _ = workshop.governor(name, store)
     paused = store.provider(key).paused if store else None
     left: dict[str, Any] = {"backlog": backlog_data(None), "dropped": 0, "scale": None}
@@ -180,5 +209,7 @@ def _data(workshop: Workshop, name: str) -> dict[str, Any]:
             k.removeprefix(prefix): v
             for k, v in workshop.settings.sources.items()
             if k.startswith(prefix) and v not in ("the shipped profile", "the default")
-        },
+        }
+        | dict.fromkeys(limits, "ventil providers set"),
+        "set": limits,
     }

@@ -220,6 +220,16 @@ def known_keys(profiles: Iterable[str]) -> list[Key]:
     ]
 
 
+def validated(table: type[_T], given: Mapping[Key, Given]) -> _T:
+    """A table of values that stand alone. Raises SettingError that tells of every fault."""
+    faults: list[_Fault] = []
+    above = next(iter(given), ("",))[:-1]
+    found = _validated(table, above, given, faults)
+    if found is None:
+        raise _error(faults)
+    return found
+
+
 def _validated(
     table: type[_T], above: Key, winners: Mapping[Key, Given], faults: list[_Fault]
 ) -> _T | None:
@@ -287,7 +297,7 @@ def _loosened(
     at = ("providers", provider.name)
     permit = f"if the provider allows it, write i_have_permission = true under [{dotted(at)}]"
     for limit in _quotas(shipped):
-        allowed = min((_most(quota, limit.span_s) for quota in provider.quotas), default=None)
+        allowed = min((most_in(quota, limit.span_s) for quota in provider.quotas), default=None)
         if allowed is None or allowed > limit.allowance:
             yield _Fault(
                 f"{_shown((*at, 'quotas'), winners.get((*at, 'quotas')))}: allows more than the"
@@ -318,7 +328,7 @@ def _quotas(shipped: Shipped) -> tuple[Quota, ...]:
     return tuple(Quota.parse(text) for text in shipped.quotas)
 
 
-def _most(quota: Quota, span_s: float) -> int:
+def most_in(quota: Quota, span_s: float) -> int:
     """The most weight that `quota` allows in any `span_s` seconds."""
     return quota.allowance * max(1, ceil(span_s / quota.span_s - 1e-9))
 

@@ -53,6 +53,10 @@ class Gate:
         self._step = 0
         self._since_s = 0.0
 
+    def cooldown(self, cooldown_s: float | None) -> None:
+        """The pause after a throttle that names no time, from now on."""
+        self._cooldown_s = cooldown_s
+
     def throttled(
         self, now_s: float, sent_s: float, retry_after_s: float | None, why: str
     ) -> None:

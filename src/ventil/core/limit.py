@@ -351,6 +351,17 @@ class AdaptiveLimit:
 
     # --- change -------------------------------------------------------------------------
 
+    def bound(self, most: int) -> None:
+        """From now on no more than `most`. What is found out below that stays."""
+        before, self._most = self._most, float(most)
+        if self.ceiling >= before:
+            self.ceiling = self._most
+        if self.ssthresh >= before:
+            self.ssthresh = self._most
+        self.ceiling = max(self._floor, min(self.ceiling, self._most))
+        self.ssthresh = max(self._floor, min(self.ssthresh, self._most))
+        self.limit = max(self._floor, min(self.limit, self._most))
+
     def lower(self, now_s: float, limit: float, ceiling: float) -> None:
         """Go down to `limit` because of a refusal; `ceiling` holds until it is relaxed."""
         self.ceiling = max(self._floor, min(self._most, ceiling))

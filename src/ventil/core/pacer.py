@@ -40,7 +40,8 @@ from typing import TYPE_CHECKING
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.permit import Permit, Wait
 from ventil.core.places import URGENT_IN_A_ROW
-from ventil.core.policy import Reason
+from ventil.core.policy import Policy, Reason
+from ventil.core.retune import retune
 from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
@@ -254,6 +255,11 @@ class Pacer:
             if out.grant.worker == worker:
                 self._uses.end(number)
                 self._lost[number] = max(over_s, out.grant.use_by_s + SURELY_OVER_S)
+
+    def retune(self, policy: Policy, now_s: float) -> None:
+        """Another policy holds from now on; see `core.retune`."""
+        retune(self._governor.parts, policy, now_s)
+        self._uses.change(policy.quotas, now_s)
 
     # -- what they get ---------------------------------------------------------------
 

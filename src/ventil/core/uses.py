@@ -107,6 +107,15 @@ class Uses:
             for window in self._windows:
                 window.arrived(arrival)
 
+    def change(self, quotas: Iterable[Quota], now_s: float) -> None:
+        """Other quotas hold from now on; they count what the logs tell of."""
+        states = [
+            WindowState(w.quota.limit, w.quota.window_s, w.entries()) for w in self._windows
+        ]
+        windows = Windows(quotas)
+        windows.restore(states, shift_s=0.0, now_s=now_s)
+        self._windows = tuple(windows)
+
     @property
     def slowest_s(self) -> float | None:
         """See `Arrivals.longest_s`."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ventil.core.governor import Governor, Reason
 from ventil.core.lease import LeasedGovernor
 from ventil.core.model import Sample, Status
 from ventil.core.period import Period
+from ventil.core.policy import Policy
+from ventil.core.retune import retune
 from ventil.crashpoint import crashpoint
 from ventil.engine.chunk import Attempts, ChunkProcessor
 from ventil.engine.deferred import Deferrals
@@ -89,13 +91,19 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A provider of a job: its key, how to ask it, and what its governor knows."""
+    """A provider of a job: its key, how to ask it, and what its governor knows.
+
+    `limits` is what a person has set of it at run time, as stored, and `policy` what that
+    means together with the settings. None: what is set later changes nothing here.
+    """
 
     api: Api
     key: str
     governor: Governor | LeasedGovernor
     transport: Transport
     combiner: Combiner | None = None
+    limits: str | None = None
+    policy: Callable[[str | None], Policy] | None = None
 
 
 class Runner:
@@ -124,6 +132,7 @@ class Runner:
         store, clock = outside.store, outside.clock
         self._progress = Progress(total=run.records)
         self._keys = {party.api.name: party.key for party in parties}
+        self._parties = {party.api.name: party for party in parties}
         self._doors = {
             party.api.name: self._door(party, alone=len(parties) == 1) for party in parties
         }
@@ -340,7 +349,9 @@ class Runner:
                 if current is not None and current.cancel:
                     self.stop(Cancelled(f"run {run.id} was cancelled"))
                 for name, door in self._doors.items():
-                    door.gate.pause(store.provider(self._keys[name]).paused)
+                    row = store.provider(self._keys[name])
+                    door.gate.pause(row.paused)
+                    self._retune(name, row.limits)
                     door.gate.check()
                 store.update_run(run.id, tallies=self.tallies())
                 if self._rest.under_way:
@@ -358,6 +369,17 @@ class Runner:
                 self._in_flight or any(gate.queued for gate in self._gates)
             ):
                 self._waited(Reason.RETRY_DELAY, TICK_S)
+
+    def _retune(self, name: str, limits: str | None) -> None:
+        """A person may have changed a provider's limits. A pacer sees that by itself."""
+        party = self._parties[name]
+        if limits == party.limits or party.policy is None:
+            return
+        self._parties[name] = replace(party, limits=limits)
+        if isinstance(party.governor, Governor):
+            policy = party.policy(limits)
+            retune(party.governor.parts, policy, self._outside.clock.now_s())
+            self._outside.reporter.note(f"{name}: its limits were changed")
 
     def _waited(self, reason: Reason, seconds: float) -> None:
         waits_s = self._own_waits_s

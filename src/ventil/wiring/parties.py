@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 
 from ventil import providers
 from ventil.adapters.sql import SqlStore
 from ventil.changelog.together import Questions
 from ventil.engine.run import Party
 from ventil.ports import Reporter
-from ventil.wiring.workshop import Workshop, user_agent
+from ventil.wiring.workshop import Workshop, policy_for, user_agent
 
 
 def parties_of(
@@ -39,7 +40,9 @@ def parties_of(
         )
         combiner = Questions() if name == "github" and credential else None
         key = workshop.provider_key(name)
-        parties.append(Party(api, key, governor, transport, combiner))
+        limits = store.provider(key).limits
+        policy = partial(policy_for, workshop, name)
+        parties.append(Party(api, key, governor, transport, combiner, limits, policy))
     if silent:
         title = providers.asked(silent[0]).profile.title if len(silent) == 1 else "they"
         reporter.note(

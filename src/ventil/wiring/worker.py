@@ -82,6 +82,7 @@ class Worker:
         self._own = own
         self._url = workshop.settings.database_url
         self._keys = {workshop.provider_key(name): name for name in providers}
+        self._store = WorkerStore(self._url, self.id)
         self._needs = needs(workshop, providers)
         self._rota = Rota(self.id, self._needs, slots=slots, size=shard)
         self._pacing = Pacing(
@@ -102,9 +103,14 @@ class Worker:
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def _new_governor(self, name: str) -> Any:
-        policy = policy_for(self._workshop, name)
+        key = self._workshop.provider_key(name)
 
         def governor(now_s: float, state: GovernorState | None, lost_s: float) -> Governor:
+            try:
+                limits = self._store.provider(key).limits
+            except StateError as error:  # as if our own connection had broken: begin anew
+                raise ConnectionError(error.message) from error
+            policy = policy_for(self._workshop, name, limits)
             return Governor(policy, now_s, state=state, lost_s=lost_s)
 
         return governor
@@ -117,7 +123,7 @@ class Worker:
     async def serve(self) -> None:
         """Work until `stop`, whose error is raised, or until given up: `Fenced`."""
         await self._pacing.join()
-        store = WorkerStore(self._url, self.id)
+        store = self._store
         self._recorder = SampleRecorder(self._url, store)
         waits: list[asyncio.Future[None]] = [self._stopping, self._pacing.lost]
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from ventil.adapters.sql import (
 )
 from ventil.config import registries
 from ventil.config.load import ProviderSettings, Settings, Shipped, load_settings
+from ventil.config.tightened import changed, read, tightened
 from ventil.core.calendar import Calendar
 from ventil.core.governor import BadGovernorState, Governor, GovernorState, Policy
 from ventil.core.quota import Quota
@@ -118,12 +119,38 @@ class Workshop:
         """The unit of politeness: the provider's name and the host it is asked at."""
         return f"{name}@{urlsplit(self.base_url(name)).netloc}"
 
+    def as_set(
+        self, name: str, store: SqlStore | None
+    ) -> tuple[ProviderSettings, dict[str, str]]:
+        """A provider's settings with what is set at run time, and that alone."""
+        settings = self.settings.provider(name)
+        row = None if store is None else store.provider(self.provider_key(name))
+        limits = None if row is None else row.limits
+        return tightened(settings, limits), read(limits)
+
+    def set_limits(
+        self, name: str, pairs: Sequence[str], unset: Sequence[str]
+    ) -> tuple[str, dict[str, str]]:
+        """Set a provider's limits at run time; its key, and all that is set of it now.
+
+        Raises SettingError for what would allow more than the settings, without permission.
+        """
+        key, settings = self.provider_key(name), self.settings.provider(name)
+        store = self.store()
+        try:
+            before = store.provider(key).limits
+            after = changed(before, pairs, unset, settings)
+            if after != before:
+                store.limit_provider(key, after)
+        finally:
+            store.close()
+        return key, read(after)
+
     def governor(self, name: str, store: SqlStore | None) -> tuple[Governor, str | None]:
         """A governor in its persisted state; the words say when that could not be read."""
-        settings = self.settings.provider(name)
         now_s = self.clock.now_s()
-        policy = policy_of(settings, providers.anonymous_quotas(name))
         row = None if store is None else store.provider(self.provider_key(name))
+        policy = policy_for(self, name, None if row is None else row.limits)
         if row is None or row.state is None:
             return Governor(policy, now_s), None
         try:
@@ -136,9 +163,10 @@ class Workshop:
             )
 
 
-def policy_for(workshop: Workshop, name: str) -> Policy:
-    """The policy of one provider."""
-    return policy_of(workshop.settings.provider(name), providers.anonymous_quotas(name))
+def policy_for(workshop: Workshop, name: str, limits: str | None = None) -> Policy:
+    """The policy of one provider, with what is stored of *limits* that a person has set."""
+    settings = tightened(workshop.settings.provider(name), limits)
+    return policy_of(settings, providers.anonymous_quotas(name))
 
 
 def policy_of(settings: ProviderSettings, anonymous: tuple[str, ...] = ()) -> Policy:
