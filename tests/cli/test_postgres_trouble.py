@@ -9,6 +9,7 @@ import pytest
 from commandline import Cli, Sim
 
 from postgres_server import PASSWORD, PostgresServer
+from ventil.adapters.shared_lock import SharedLock
 
 NAMES = {f"@s/p{number}": 7 + number for number in range(60)}
 SECRETS = (PASSWORD, "let%20me%20in", "sesame")
@@ -187,3 +188,19 @@ def test_a_clock_an_hour_off(
     assert json.loads((cli.folder / "stats.json").read_text())["updated"] < time.strftime(
         "%Y-%m-%dT%H:%M:%SZ", time.gmtime(true() + 600)
     )
+
+
+def test_one_command_for_a_job(cli: Cli, world: Sim, url: str) -> None:
+    """Who would go on with a run that another command follows is told so: exit 75."""
+    cli.names(*list(NAMES)[:3])
+    assert cli("stats", "names.txt").code == 0
+    [run] = cli("runs", "list", "--json").json
+    assert "none: commands do the work" in cli("doctor").out
+    lock = SharedLock(url)
+    assert lock.acquire(run["job"])
+    for command in (("stats", "names.txt"), ("runs", "resume", "last")):
+        ended = cli(*command, "--max-wait", "0s")
+        assert ended.code == 75, ended.said
+        assert f"{run['job']} is in use by another command" in ended.err
+    lock.release()
+    assert cli("stats", "names.txt").code == 0

@@ -40,6 +40,20 @@ def doctor(*, database: Database = None, config: Config = None, json: Json = Fal
     return 0 if all(ok for _, ok, _, _ in checks) else 1
 
 
+def _folder(folder: Path) -> tuple[bool, str, str]:
+    """Whether state can be written there, what there is to say, and a hint."""
+    standing = folder if os.path.exists(folder) else folder.parent
+    free = shutil.disk_usage(standing if os.path.exists(standing) else Path.cwd()).free
+    writable = os.access(standing, os.W_OK)
+    fine = writable and free > _ENOUGH_FREE
+    return (
+        fine,
+        f"{folder}{'' if os.path.exists(folder) else ' (not there yet)'}, "
+        f"{free // 2**20} MiB free{'' if writable else ', not writable'}",
+        "" if fine else "free some space, or use --database",
+    )
+
+
 def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, str, str]]:
     found: list[tuple[str, bool, str, str]] = []
 
@@ -59,17 +73,8 @@ def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, 
     }
     words = ", ".join(f"{key} from {origin}" for key, origin in given.items())
     note("settings", True, words or "all as shipped")
-    folder = workshop.settings.state_dir
-    standing = folder if os.path.exists(folder) else folder.parent
-    free = shutil.disk_usage(standing if os.path.exists(standing) else Path.cwd()).free
-    writable = os.access(standing, os.W_OK)
-    note(
-        "state folder",
-        writable and free > _ENOUGH_FREE,
-        f"{folder}{'' if os.path.exists(folder) else ' (not there yet)'}, "
-        f"{free // 2**20} MiB free{'' if writable else ', not writable'}",
-        "" if writable and free > _ENOUGH_FREE else "free some space, or use --database",
-    )
+    if not workshop.shared:
+        note("state folder", *_folder(workshop.settings.state_dir))
     if workshop.has_store:
         try:
             store = workshop.store()
@@ -87,7 +92,10 @@ def _checks(database: str | None, config: Path | None) -> list[tuple[str, bool, 
             note("state", False, error.message, error.hint or "")
             return found
     holder = workshop.lock().holder()
-    note("lock", True, f"held by {holder}" if holder else "free")
+    if workshop.shared:
+        note("workers", True, f"{holder} in" if holder else "none: commands do the work")
+    else:
+        note("lock", True, f"held by {holder}" if holder else "free")
     for name in sorted(workshop.settings.providers):
         settings = workshop.settings.provider(name)
         opened = workshop.store() if workshop.has_store else None

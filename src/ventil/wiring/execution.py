@@ -61,21 +61,26 @@ async def run_job(
 async def locked(
     workshop: Workshop, words: str, max_wait_s: float, reporter: Reporter
 ) -> StateLock | SharedLock:
-    """The state folder's lock; waits for another process up to *max_wait_s*."""
+    """The lock of the state folder, or of the job in *words*; waits up to *max_wait_s*."""
     lock = workshop.lock()
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + max_wait_s
     told = False
     while not lock.acquire(words):
-        holder = lock.holder() or "another process"
+        if workshop.shared:
+            place, holder = words, "another command"
+            elsewhere = ""
+        else:
+            place = str(workshop.settings.state_dir)
+            holder = lock.holder() or "another process"
+            elsewhere = ", or use another folder with --database"
         if loop.time() >= deadline_s:
             raise Busy(
-                f"{workshop.settings.state_dir} is in use by {holder}",
-                hint="give the same command again when it is done, or use another folder "
-                "with --database",
+                f"{place} is in use by {holder}",
+                hint=f"give the same command again when it is done{elsewhere}",
             )
         if not told:
-            reporter.note(f"waiting for {holder}, which uses {workshop.settings.state_dir}")
+            reporter.note(f"waiting for {holder}, which uses {place}")
             told = True
         await asyncio.sleep(0.2)
     return lock

@@ -26,7 +26,14 @@ async def resume(
     *replay* names records of its failure queue: they are asked again instead, also when
     the run is over, and the same artefact is patched.
     """
-    lock = await locked(workshop, f"run {run_id}", max_wait_s, reporter)
+    words = f"run {run_id}"
+    if workshop.shared:  # there a lock is a job's, and another command may follow it
+        looked = workshop.store(create=False)
+        try:
+            words = find_run(looked, run_id).job
+        finally:
+            looked.close()
+    lock = await locked(workshop, words, max_wait_s, reporter)
     try:
         store = workshop.store(create=False)
         try:
