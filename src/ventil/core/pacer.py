@@ -125,6 +125,7 @@ class Pacer:
         self._out: dict[int, _Out] = {}
         self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
         self._strangers: dict[int, float] = {}
+        self._beyond: set[int] = set()  # under way where the governor would not have it
         self.slowest_before_s: float | None = None
         """The longest answer time in the former pacer's last minute or two."""
         self.wait: Wait | None = None
@@ -164,6 +165,7 @@ class Pacer:
     def unused(self, number: int, now_s: float) -> None:
         """A grant was given back."""
         out = self._out.pop(number, None)
+        self._beyond.discard(number)
         if out is not None:
             self._uses.unused(number)
             self._settle(out, now_s, Outcome(Verdict.IGNORED))
@@ -185,6 +187,9 @@ class Pacer:
         permit = self._governor.admit(at_s, pending=self.waiting, weight=grant.weight)
         # The limit may have fallen meanwhile; the request is under way all the same.
         out.permit = permit if isinstance(permit, Permit) else None
+        self._beyond.discard(number)
+        if out.permit is None:
+            self._beyond.add(number)
         out.used = False
 
     def done(
@@ -202,6 +207,7 @@ class Pacer:
         """
         self._strangers.pop(number, None)
         self._lost.pop(number, None)
+        self._beyond.discard(number)
         self.used(number, at_s if sent_s is None else sent_s)
         out = self._out.pop(number, None)
         if outcome.verdict in _ANSWERED:
@@ -302,11 +308,12 @@ class Pacer:
         free_s, quota = self._uses.free_from(now_s, weight)
         if free_s is None or free_s > now_s:
             return Wait(free_s, Reason.QUOTA, f"quota {quota}")
-        if self._strangers:
+        if self._strangers or self._beyond:
             limit = self._governor.condition(now_s).limit
-            if self._governor.in_flight + len(self._strangers) >= limit:
-                first_s = min(self._strangers.values())
-                words = f"{len(self._strangers)} of another pacer's in flight"
+            others = len(self._strangers) + len(self._beyond)
+            if self._governor.in_flight + others >= limit:
+                first_s = min(self._strangers.values(), default=None)
+                words = f"{others} in flight that were let out before"
                 return Wait(first_s, Reason.CONCURRENCY_LIMIT, words)
         return self._governor.admit(now_s, pending=self.waiting, weight=weight, retry=retry)
 
@@ -360,6 +367,7 @@ class Pacer:
             del self._strangers[number]
         for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
             del self._lost[number]
+            self._beyond.discard(number)
             self._uses.ended(number, now_s)
             out = self._out.pop(number, None)
             if out is not None:
