@@ -277,7 +277,7 @@ def limits(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.workers", description=__doc__)
-    parser.add_argument("what", choices=["limits"])
+    parser.add_argument("what", choices=["limits"], nargs="?", default="limits")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it work?")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--minutes", type=float, default=MINUTES, help="for each number")
