@@ -178,7 +178,7 @@ def chaos(seed: int, records: int, events: int, crashes: int) -> dict[str, Any]:
         names, counts, _ = catalogues.write(packages.items(), folder)
         with cluster(folder, counts=counts, latency_s=LATENCY_S) as found:
             found.settings(
-                '[run]\nchunk_size = 20\nretries = 2\nretry_delay = "1s"\n',
+                '[run]\nchunk_size = 20\nretries = 5\nretry_delay = "1s"\n',
                 quotas="[]",
                 max_in_flight=MOST_IN_FLIGHT,
                 timeout='"10s"',
