@@ -12,6 +12,7 @@ import pytest
 from later_bench import LaterBench, program, until
 
 from ventil.adapters.sql import open_store
+from ventil.cli.main import run
 from ventil.sim.orders.server import value_of
 
 pytestmark = pytest.mark.slow
@@ -93,16 +94,20 @@ def test_everything_that_may_go_wrong(later: LaterBench) -> None:
     assert all(f'"{record}"' in listed for record in bad)
 
 
-def test_a_wait_and_a_run_are_cancelled(later: LaterBench) -> None:
+def test_a_wait_and_a_run_are_cancelled(
+    later: LaterBench, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Late callers are told that nobody waits, and change nothing; a resume lets them in."""
     records = RECORDS[:3]
     sim = later.set_up(records, program(), delay_s=None)
     later.serve()
     assert later.job("--max-wait", "0s")[0] == 75
-    code, said = later.run("runs", "cancel", "last", "--record", "nobody")
-    assert code == 2, said
-    assert later.run("runs", "cancel", "last", "--record", records[0])[0] == 0
-    assert later.run("runs", "cancel", "last")[0] == 0
+    here = ("--database", later.database)
+    assert run(["runs", "show", "last", *here]) == 0
+    assert "3 for a later answer, until" in capsys.readouterr().out
+    assert run(["runs", "cancel", "last", "--record", "nobody", *here]) == 2
+    assert run(["runs", "cancel", "last", "--record", records[0], *here]) == 0
+    assert run(["runs", "cancel", "last", *here]) == 0
     sim.answer_all()
     assert sim.seen.callbacks == {410: 3}
     code, said = later.run("runs", "resume", "last", "--max-wait", "0s", "--quiet")
