@@ -38,6 +38,9 @@ _LATER_S = 0.05
 
 _EARLY = 1000  # words kept for a term that is about to begin
 
+_VACANT: dict[str, Any] = {"k": "", "t": 0, "v": 1}
+"""A pacer has left; of no key and no term, so who does not know the word passes it over."""
+
 Words = list[tuple[int, dict[str, Any]]]
 """(number of the worker that is told, what)."""
 
@@ -193,7 +196,7 @@ class Messages:
 
     async def farewell(self, connection: Connection, workers: Collection[str]) -> None:
         """Tell *workers* that somebody who paced has left."""
-        await self._send(connection, [(self._numbers[worker], {"v": 1}) for worker in workers])
+        await self._send(connection, [(self._numbers[worker], _VACANT) for worker in workers])
 
     async def _send(self, connection: Connection, words: Words) -> None:
         if not words:
