@@ -105,6 +105,7 @@ def test_a_wait_and_a_run_are_cancelled(
     here = ("--database", later.database)
     assert run(["runs", "show", "last", *here]) == 0
     assert "3 for a later answer, until" in capsys.readouterr().out
+    assert "waits for a later answer, until" in later.detail(records[0])
     assert run(["runs", "cancel", "last", "--record", "nobody", *here]) == 2
     assert run(["runs", "cancel", "last", "--record", records[0], *here]) == 0
     assert run(["runs", "cancel", "last", *here]) == 0

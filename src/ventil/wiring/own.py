@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ventil.adapters.sql import SqlStore
 from ventil.core.exchange import Outcome, Reply, Request, Steps
 from ventil.core.fold import Counts, publish
 from ventil.core.model import Good
+from ventil.core.moment import clock_words
 from ventil.core.outcome import judge_http
 from ventil.core.period import Period
 from ventil.engine.prepare import Job
@@ -127,9 +128,14 @@ class OwnJob:
             suspended=suspended,
         )
 
+        waits = {wait.key: wait.until_s for wait in store.waits(run.id)}
+
         def answers() -> Iterator[Answer]:
             for key, entry, good in store.entries(run.series, run.day, store.run_keys(run.id)):
                 record = publish(key, entry.sample if entry else None, good)
+                if key in waits:
+                    until = clock_words(waits[key], heading.finished_s)
+                    record = replace(record, detail=f"waits for a later answer, until {until}")
                 kept = store.kept(run.series, key)
                 yield Answer(record, None if kept is None else kept.body)
 
