@@ -229,6 +229,22 @@ def test_who_has_no_session_gets_no_grants(url: str, patient: None) -> None:
     tell(story)
 
 
+def test_who_is_urgent_is_heard_on_the_way(url: str, quick: None) -> None:
+    """A worker's wants for a run that a person waits for reach the pacer."""
+
+    async def story() -> None:
+        one, two = worker_of(url, "one", []), worker_of(url, "two", [])
+        await one.join()
+        settle(one, await permit_of(one))  # it paces
+        await two.join()
+        governor = two.leases[KEY].governor("u", urgent=True)
+        await until(lambda: isinstance(governor.admit(two.clock.now_s(), pending=1), Permit))
+        for worker in (one, two):
+            await worker.leave()
+
+    tell(story)
+
+
 def test_who_was_given_up_is_fenced(url: str, quick: None) -> None:
     """A late write changes nothing, and the worker hears of it."""
 
