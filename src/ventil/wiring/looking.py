@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ventil.adapters.sql import SqlStore, open_store
-from ventil.adapters.worker_store import WorkerStore
 from ventil.changelog.document import Document, decode
 from ventil.changelog.finder import Finding, Package, Remembered
 from ventil.changelog.recipe import document_of, key_of
@@ -76,9 +75,8 @@ async def _company(
         yield _Company(parties, workshop.clock, store, lambda _: None)
         return
     look = f"look-{secrets.token_hex(4)}"  # in a run's place
-    async with visit(workshop, names, reporter.note) as pacing:
+    async with visit(workshop, names, reporter.note) as (pacing, books):
         leases = pacing.leases
-        books = WorkerStore(workshop.settings.database_url, pacing.worker)
 
         def on_grant(call: Callable[[], None]) -> None:
             for each in leases.values():
@@ -91,7 +89,6 @@ async def _company(
         try:
             yield _Company(paced, pacing.clock, books, on_grant)
         finally:
-            books.close()
             for each in leases.values():
                 each.finished(look)
 

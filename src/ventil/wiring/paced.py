@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from ventil import __version__
 from ventil.adapters.pacing import Pacing
 from ventil.adapters.terms import NewGovernor
+from ventil.adapters.worker_store import WorkerStore
 from ventil.core.governor import Governor, GovernorState
+from ventil.errors import StateError
 from ventil.wiring.workshop import Workshop, policy_for
 
 
@@ -21,30 +23,35 @@ def new_name() -> str:
 
 def pacing_of(
     workshop: Workshop,
-    name: str,
+    store: WorkerStore,
     providers: Iterable[str],
     *,
     slots: int,
     note: Callable[[str], None],
 ) -> Pacing:
-    """The place of worker *name* among the others, not joined yet. *slots* as in `worker`."""
+    """The place of *store*'s worker among the others, not joined yet. *slots*: see `Worker`."""
     keys = {workshop.provider_key(provider): provider for provider in providers}
     return Pacing(
         workshop.settings.database_url,
-        worker=name,
+        worker=store.worker,
         host=socket.gethostname(),
         slots=slots,
         version=__version__,
-        governors={key: _new_governor(workshop, p) for key, p in keys.items()},
+        governors={key: _new_governor(workshop, p, store) for key, p in keys.items()},
         timeouts_s={key: workshop.settings.provider(p).timeout_s for key, p in keys.items()},
         note=note,
     )
 
 
-def _new_governor(workshop: Workshop, provider: str) -> NewGovernor:
-    policy = policy_for(workshop, provider)
+def _new_governor(workshop: Workshop, provider: str, store: WorkerStore) -> NewGovernor:
+    key = workshop.provider_key(provider)
 
     def governor(now_s: float, state: GovernorState | None, lost_s: float) -> Governor:
+        try:
+            limits = store.provider(key).limits
+        except StateError as error:  # as if our own connection had broken: begin anew
+            raise ConnectionError(error.message) from error
+        policy = policy_for(workshop, provider, limits)
         return Governor(policy, now_s, state=state, lost_s=lost_s)
 
     return governor
@@ -53,14 +60,18 @@ def _new_governor(workshop: Workshop, provider: str) -> NewGovernor:
 @contextlib.asynccontextmanager
 async def visit(
     workshop: Workshop, providers: Sequence[str], note: Callable[[str], None]
-) -> AsyncIterator[Pacing]:
+) -> AsyncIterator[tuple[Pacing, WorkerStore]]:
     """Be in among the workers, to ask for oneself and to work on no run: without slots.
 
     Raises WrongDatabase, StateError.
     """
-    pacing = pacing_of(workshop, new_name(), providers, slots=0, note=note)
-    await pacing.join()
+    store = WorkerStore(workshop.settings.database_url, new_name())
+    pacing = pacing_of(workshop, store, providers, slots=0, note=note)
     try:
-        yield pacing
+        await pacing.join()
+        try:
+            yield pacing, store
+        finally:
+            await pacing.leave()
     finally:
-        await pacing.leave()
+        store.close()

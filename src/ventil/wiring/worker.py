@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ventil import __version__
 from ventil.adapters.claims import ClaimQueue
-from ventil.adapters.pacing import Pacing
 from ventil.adapters.recorder import SampleRecorder
 from ventil.adapters.worker_store import WorkerStore
-from ventil.core.governor import Governor, GovernorState
 from ventil.core.period import Period
 from ventil.engine.deferred import MOST_WOKEN
 from ventil.engine.gate import Patience
@@ -33,10 +28,11 @@ from ventil.errors import (
 from ventil.ports import Reporter, Run, RunState
 from ventil.wiring.deferring import deferrals_of
 from ventil.wiring.kinds import kind_of
+from ventil.wiring.paced import new_name, pacing_of
 from ventil.wiring.parties import parties_of
 from ventil.wiring.rota import Rota
 from ventil.wiring.served import needs
-from ventil.wiring.workshop import Workshop, policy_for
+from ventil.wiring.workshop import Workshop
 
 LOOK_S = 0.5
 """How often a worker looks for a run."""
@@ -75,45 +71,21 @@ class Worker:
         shard: int = 0,
         own: Own | None = None,
     ) -> None:
-        self.id = f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"
+        self.id = new_name()
         self._workshop = workshop
         self._reporter = reporter
         self._slots = slots
         self._own = own
         self._url = workshop.settings.database_url
-        self._keys = {workshop.provider_key(name): name for name in providers}
         self._store = WorkerStore(self._url, self.id)
         self._needs = needs(workshop, providers)
         self._rota = Rota(self.id, self._needs, slots=slots, size=shard)
-        self._pacing = Pacing(
-            self._url,
-            worker=self.id,
-            host=socket.gethostname(),
-            slots=slots,
-            version=__version__,
-            governors={key: self._new_governor(name) for key, name in self._keys.items()},
-            timeouts_s={
-                key: workshop.settings.provider(name).timeout_s
-                for key, name in self._keys.items()
-            },
-            note=reporter.note,
+        self._pacing = pacing_of(
+            workshop, self._store, providers, slots=slots, note=reporter.note
         )
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def _new_governor(self, name: str) -> Any:
-        key = self._workshop.provider_key(name)
-
-        def governor(now_s: float, state: GovernorState | None, lost_s: float) -> Governor:
-            try:
-                limits = self._store.provider(key).limits
-            except StateError as error:  # as if our own connection had broken: begin anew
-                raise ConnectionError(error.message) from error
-            policy = policy_for(self._workshop, name, limits)
-            return Governor(policy, now_s, state=state, lost_s=lost_s)
-
-        return governor
 
     def stop(self, error: Exception) -> None:
         """Leave: finish what is in flight, give the rest back."""
