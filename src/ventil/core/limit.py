@@ -185,9 +185,9 @@ class AdaptiveLimit:
         delay_s = value_s - self.base_s
         limit, noise = self.limit, rate * self.sigma_s
         queue = self.queue = rate * max(0.0, delay_s)
-        target = max(min(1.5, 0.25 * limit), 0.08 * limit)
-        low = max(min(1.0, 0.2 + 0.15 * limit), 0.05 * limit) + 0.5 * noise
-        high = max(min(2.5, 0.5 + 0.25 * limit), 0.2 * limit, low + 2.0 * noise)
+        target = max(min(1.5, 0.15 * limit), 0.08 * limit)
+        low = max(min(1.0, 0.08 * limit), 0.05 * limit) + 0.5 * noise
+        high = max(min(2.5, 0.2 + 0.18 * limit), 0.2 * limit, low + 2.0 * noise)
         # How far a value scatters where there is no queue: waiting scatters far more.
         self.sigma_s += (0.2 if queue <= high else 0.02) * (error_s - self.sigma_s)
         if self.dip_share < 1.0:
@@ -252,7 +252,7 @@ class AdaptiveLimit:
         if queue < low and cohort.limit_bound:
             if limit > self.ceiling - 0.5 and now_s >= self._relax_s:
                 self._relax(now_s)
-            grown = min(limit + max(0.5, self._growth * limit), self.ceiling)
+            grown = min(limit + max(min(0.5, 0.1 * limit), self._growth * limit), self.ceiling)
             self._growth = min(0.25, 1.5 * self._growth)
             if grown > limit:
                 self._set(grown)
