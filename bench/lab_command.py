@@ -13,14 +13,14 @@ from dataclasses import replace
 
 from ventil.cli.main import main
 from ventil.core.governor import Policy
-from ventil.wiring import worker
+from ventil.wiring import paced, parties
 from ventil.wiring.workshop import Workshop, policy_for
 
 
-def _unknown(workshop: Workshop, name: str) -> Policy:
-    return replace(policy_for(workshop, name), quotas=(), cooldown_s=None)
+def _unknown(workshop: Workshop, name: str, limits: str | None = None) -> Policy:
+    return replace(policy_for(workshop, name, limits), quotas=(), cooldown_s=None)
 
 
 if __name__ == "__main__":
-    worker.policy_for = _unknown
+    paced.policy_for = parties.policy_for = _unknown
     main()
