@@ -10,7 +10,9 @@ from engine_bench import KEY, PATIENT, GateBench, policy_of
 
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import GovernorState, Permit
-from ventil.engine.gate import Patience
+from ventil.core.lease import Leases
+from ventil.core.pacer import Grant
+from ventil.engine.gate import Gate, Patience
 from ventil.errors import StateError, Suspended
 
 LIVE = Outcome(Verdict.LIVE)
@@ -96,6 +98,25 @@ async def test_an_announced_wait_within_patience_is_waited_for() -> None:
     assert now_s() >= 3600.0
     assert bench.stops == []
     assert bench.gate.waits_s["cooldown"] == pytest.approx(3600.0, abs=1.0)
+
+
+async def test_our_own_errands_are_no_word_of_the_provider() -> None:
+    """A permit that is still on its way from the pacer is waited for, whatever the patience."""
+    leases, bench = Leases(), GateBench(policy_of())
+    gate = Gate(
+        KEY,
+        leases.governor("run"),
+        bench.clock,
+        bench.store,
+        patience=Patience(max_wait_s=0.0, reach_within_s=0.0),
+        stop=bench.stops.append,
+    )
+    task = asyncio.create_task(gate.acquire())
+    await asyncio.sleep(1)
+    leases.granted(Grant(1, "worker", "run", 1, False, bench.clock.now_s() + 1.0))
+    gate.check()
+    await task
+    assert bench.stops == []
 
 
 async def work(bench: GateBench, outcome: Outcome) -> None:

@@ -44,6 +44,7 @@ def worker(
 
     Example: ventil worker --database postgresql://me@db.internal/ventil
     """
+    from ventil.wiring.loop import run
     from ventil.wiring.served import all_names
     from ventil.wiring.worker import serve
 
@@ -79,7 +80,7 @@ def worker(
         await serve(workshop, reporter, providers=names, slots=slots, shard=shard)
 
     try:
-        asyncio.run(work())
+        run(work())
     except Interrupted as error:
         say(error.message)
     finally:

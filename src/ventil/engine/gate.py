@@ -256,8 +256,8 @@ class Gate:
     def _judge_wait(self, wait: Wait, now_s: float) -> None:
         """Suspend the run when this wait is longer than anybody wants to wait."""
         patience = self._patience
-        if wait.reason is Reason.CALENDAR:
-            return  # the user's own hours, not the provider's word: the run waits for them
+        if wait.reason in (Reason.CALENDAR, Reason.LEASE):
+            return  # the user's own hours, or our own errands: not the provider's word
         late = wait.until_s is not None and wait.until_s - now_s > patience.max_wait_s
         # With requests in flight the time may only say when they count as lost; the wait
         # is looked at again when they have ended.
