@@ -73,9 +73,10 @@ def rate_hints(headers: Mapping[str, str], now_s: float) -> tuple[RateHint, ...]
 
     `headers` has lower-case names. Empty when there is none that can be read.
     """
-    names = [name for name in headers if "ratelimit" in name or "rate-limit" in name]
-    if not names:
+    text = "\n".join(headers)
+    if "ratelimit" not in text and "rate-limit" not in text:  # nearly always
         return ()
+    names = [name for name in headers if "ratelimit" in name or "rate-limit" in name]
     reference_s = _reference_s(headers, now_s)
     hints = list(_structured(headers))
     hints += _separate(

@@ -202,9 +202,15 @@ class ChunkProcessor:
             while todo and not self._fetcher.hopeless(index):
                 batch = todo.popleft()
                 try:
-                    results.append(await self._fetch_one(index, batch, good, another))
+                    found = await self._fetcher.batch(batch, good, chunk=index, stuck=another)
                 except Suspended as error:  # others may need other providers
                     suspended = error
+                except VentilError:
+                    raise
+                except Exception as error:  # a fault of ours must not cost the other records
+                    results.append(await self._broken(batch, error))
+                else:
+                    results.append(found)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -214,23 +220,13 @@ class ChunkProcessor:
             raise _first(group_error) from group_error
         return results, suspended
 
-    async def _fetch_one(
-        self,
-        index: int,
-        batch: tuple[str, ...],
-        good: Mapping[str, Good],
-        stuck: Callable[[], None],
-    ) -> list[Found]:
-        try:
-            return await self._fetcher.batch(batch, good, chunk=index, stuck=stuck)
-        except VentilError:
-            raise
-        except Exception as error:  # a fault of ours must not cost the other records
-            words = f"internal error: {type(error).__name__}: {error}"[:300]
-            self._note(f"{batch[0]}{' ...' if len(batch) > 1 else ''}: {words}")
-            samples = [Sample(key, Status.FAILED, detail=words) for key in batch]
-            await self._ledger.write(samples, self._clock.now_s())
-            return [(sample, "") for sample in samples]
+    async def _broken(self, batch: Sequence[str], error: Exception) -> list[Found]:
+        """A fault of ours met *batch*: its records have failed, and that is stored."""
+        words = f"internal error: {type(error).__name__}: {error}"[:300]
+        self._note(f"{batch[0]}{' ...' if len(batch) > 1 else ''}: {words}")
+        samples = [Sample(key, Status.FAILED, detail=words) for key in batch]
+        await self._ledger.write(samples, self._clock.now_s())
+        return [(sample, "") for sample in samples]
 
     def _queue_failures(self, found: Sequence[Found]) -> None:
         """Put what is not settled into the failure queue, with how often it was asked."""

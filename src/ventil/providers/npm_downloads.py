@@ -241,7 +241,7 @@ def _ask(
     is handed over before the next request: a kill then costs the request under way only.
     """
     done: list[Sample] = []
-    pieces = deque(batches(keys) if bulk else ((key,) for key in keys))
+    pieces = deque(batches(keys) if bulk and len(keys) > 1 else [(key,) for key in keys])
     refusals, last = 0, ""  # in a row
     while pieces:
         piece = pieces.popleft()

@@ -113,28 +113,16 @@ def trouble_of(reply: Reply) -> Trouble | None:
     return Trouble(Why.DENIED, detail)
 
 
-class _Head(msgspec.Struct, gc=False):
-    error: msgspec.Raw = msgspec.Raw(b"null")
-    start: msgspec.Raw = msgspec.Raw(b"null")
-    package: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_HEAD = msgspec.json.Decoder(_Head)
-
-
 def is_answer(body: bytes) -> bool:
-    """Whether the body of a 200 has the form of an answer, at a tenth of reading it.
+    """Whether the body of a 200 has the form of an answer.
 
     False means that `read` has to say; what is in the entries is not looked at.
     """
-    if not body.isascii():
-        return False  # what is skipped is not checked to be UTF-8
-    try:
-        head = _HEAD.decode(body)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return False
-    return bytes(head.error)[:1] != b'"' and (
-        bytes(head.start)[:1] != b'"' or bytes(head.package)[:1] == b'"'
+    answer = _decode(body)
+    return (
+        type(answer) is dict
+        and type(answer.get("error")) is not str
+        and (type(answer.get("start")) is not str or type(answer.get("package")) is str)
     )
 
 
@@ -266,15 +254,22 @@ def _interval(start: str, end: str) -> Interval | None:
 
 
 def _decode(body: bytes) -> Any:
-    """The JSON value, or `_NOT_JSON`."""
-    try:
-        return _JSON.decode(body)
-    except (msgspec.DecodeError, RecursionError, ValueError):
-        return _NOT_JSON
+    """The JSON value, or `_NOT_JSON`; not to be changed.
+
+    That of the latest body is kept: the judge and the recipe read one after the other.
+    """
+    global _latest
+    if body is not _latest[0]:
+        try:
+            _latest = body, _JSON.decode(body)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            _latest = body, _NOT_JSON
+    return _latest[1]
 
 
 _NOT_JSON = object()
 _JSON = msgspec.json.Decoder()
+_latest: tuple[bytes, Any] = (b"", _NOT_JSON)
 
 
 def _throttle(body: bytes) -> tuple[str, bool]:
