@@ -28,7 +28,10 @@ STDIN = "/dev/stdin"
 
 Database = Annotated[
     str | None,
-    Parameter(name="--database", help="State: sqlite:///PATH. Default: .ventil/ventil.sqlite."),
+    Parameter(
+        name="--database",
+        help="State: sqlite:///PATH (default: .ventil/ventil.sqlite) or postgresql://...",
+    ),
 ]
 Config = Annotated[
     Path | None, Parameter(name="--config", help="Settings file instead of ./ventil.toml.")
