@@ -106,9 +106,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ventil.core import restart
+from ventil.core import restart, throttling
 from ventil.core.admission import decide
 from ventil.core.condition import Condition, describe
+from ventil.core.exchange import Verdict
 from ventil.core.parts import Parts
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Policy, Reason
@@ -201,6 +202,16 @@ class Governor:
             permit.settled = True
             it.give_back(permit)
             learn(it, permit, now_s, outcome)
+
+    def overhear(self, at_s: float, sent_s: float, outcome: Outcome) -> None:
+        """A request that was not admitted here was told at `at_s` to come later.
+
+        Others send to this provider, too: those that a former governor let out. Only a
+        throttle or a Retry-After says anything; see `throttling.overheard`.
+        """
+        if outcome.verdict is Verdict.THROTTLED or outcome.retry_after_s is not None:
+            self.parts.now_s = max(self.parts.now_s, at_s)
+            throttling.overheard(self.parts, at_s, sent_s, outcome)
 
     # --- tell ---------------------------------------------------------------------------
 

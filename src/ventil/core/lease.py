@@ -37,6 +37,11 @@ LOOK_S = 0.25
 ASK_AGAIN_S = 0.01
 """How often it looks whether answers have been stored."""
 
+KEPT_S = 10.0
+"""An answer that says "later" is told to every pacer that begins so soon after it."""
+
+_KEPT = 32  # such answers: the latest
+
 Line = Callable[[], Mapping[Class, int]]
 """How many requests of each class stand in a gate's line."""
 
@@ -61,6 +66,7 @@ class Leases:
         self._used: list[tuple[int, float]] = []
         self._unused: list[int] = []
         self._done: list[tuple[int, float, Outcome, Hashable]] = []
+        self._later_said: deque[tuple[int, float, Outcome, Hashable]] = deque(maxlen=_KEPT)
         self._standing: dict[int, Grant] = {}  # those under way
         self.again: list[tuple[int, float, float]] = []
         """Requests on standing grants that were answered well: number, sent at, answered at."""
@@ -120,7 +126,10 @@ class Leases:
             wake()
 
     def new_pacer(self) -> None:
-        """Another one paces from now on: grants not used are void, wants are told anew."""
+        """Another one paces from now on: grants not used are void, wants are told anew.
+
+        So is what the provider said of coming later: the former may have died with it.
+        """
         self._stock.clear()
         self._told.clear()
         self._used.clear()
@@ -129,6 +138,8 @@ class Leases:
         self.again.clear()
         self.last_sent_s.clear()
         self.seen = 0
+        untold = {number for number, *_ in self._done}
+        self._done += [one for one in self._later_said if one[0] not in untold]
         self._news()
 
     # -- to the pacer ----------------------------------------------------------------
@@ -231,6 +242,8 @@ class Leases:
 
     def sweep(self, now_s: float) -> None:
         """Give back what has ended; nobody may want it any more."""
+        while self._later_said and self._later_said[0][1] + KEPT_S <= now_s:
+            self._later_said.popleft()
         for place, stock in self._stock.items():
             while stock and stock[0].use_by_s - MARGIN_S <= now_s:
                 self._unused.append(stock.popleft().number)
@@ -254,7 +267,10 @@ class Leases:
             return
         if grant is not None:
             self.last_sent_s[number] = sent_s
-        self._done.append((number, now_s, outcome, permit.record))
+        over = (number, now_s, outcome, permit.record)
+        self._done.append(over)
+        if outcome.verdict is Verdict.THROTTLED or outcome.retry_after_s is not None:
+            self._later_said.append(over)
         self._news()
 
     def _may_go_on(self, grant: Grant, now_s: float, outcome: Outcome) -> bool:

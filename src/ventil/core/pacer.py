@@ -32,6 +32,7 @@ wait: the rule of `engine.line`, which does the same in a single process.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
@@ -61,6 +62,8 @@ SURELY_OVER_S = 1.0
 """The requests of a process that has ended are over so long after its last grant."""
 
 _REMEMBERED = 32  # runs that want nothing, of which we know yet what they were granted
+
+_LATE = 1000  # numbers that are told of late, or twice, of which we know
 
 _ANSWERED = frozenset({Verdict.LIVE, Verdict.THROTTLED, Verdict.REFUSED})
 """A request with one of these verdicts did arrive."""
@@ -116,7 +119,10 @@ class Pacer:
         self._standing = standing
         self._governor = governor
         self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
-        self._number = first - 1
+        self._first, self._number = first, first - 1
+        self._begun_s = now_s
+        self._given_up: deque[int] = deque(maxlen=_LATE)  # their slots came back untold
+        self._overheard: deque[int] = deque(maxlen=_LATE)
         self._wanted: dict[str, dict[str, dict[Class, int]]] = {}  # run, worker, class: above 0
         self._urgent: set[str] = set()  # those of the runs
         self._in_a_row = 0  # permits that urgent ones got
@@ -203,7 +209,8 @@ class Pacer:
     ) -> None:
         """The request for *record* on a grant is over. Told twice, the second is ignored.
 
-        *sent_s*: when the last one of a standing grant went out.
+        Whoever granted it, a provider that says "later" is heard. *sent_s*: when the last one
+        of a standing grant went out.
         """
         self._strangers.pop(number, None)
         self._lost.pop(number, None)
@@ -218,12 +225,19 @@ class Pacer:
             if out.permit is not None:
                 out.permit.record = record
             self._settle(out, at_s, outcome, sent_s)
+        elif number not in self._overheard:
+            former = number < self._first
+            if former or number in self._given_up:
+                self._overheard.append(number)
+                latest_s = min(at_s, self._begun_s) if former else at_s
+                self._governor.overhear(at_s, latest_s if sent_s is None else sent_s, outcome)
 
     def _settle(
         self, out: _Out, at_s: float, outcome: Outcome, sent_s: float | None = None
     ) -> None:
         permit = out.permit
         if permit is None:
+            self._governor.overhear(at_s, at_s if sent_s is None else sent_s, outcome)
             return
         if sent_s is not None:
             late_s = max(0.0, self._governor.now_s - at_s)
@@ -371,6 +385,7 @@ class Pacer:
             self._uses.ended(number, now_s)
             out = self._out.pop(number, None)
             if out is not None:
+                self._given_up.append(number)
                 self._settle(out, now_s, Outcome(Verdict.IGNORED))
 
     # -- what it knows ---------------------------------------------------------------

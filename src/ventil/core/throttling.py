@@ -58,6 +58,29 @@ def throttled(it: Parts, permit: Permit, now_s: float, outcome: Outcome) -> None
         it.learner.reset_named(now_s + named_s, named_s)
 
 
+def overheard(it: Parts, at_s: float, sent_s: float, outcome: Outcome) -> None:
+    """A request that another governor had admitted was told to come later, at `at_s`.
+
+    Only the gate hears of it: the limit and the learner need to know what was in flight.
+    `sent_s` is when it was sent, or a moment after that.
+    """
+    now_s, gate = it.now_s, it.gate
+    named_s = outcome.retry_after_s
+    if named_s is None and it.policy.cooldown_s is None:
+        named_s = _reset_s(outcome.hints)
+    if named_s is not None:
+        named_s -= max(0.0, now_s - at_s)
+        if named_s <= 0:
+            return
+    if sent_s > gate.closed_s:
+        gate.throttled(now_s, sent_s, named_s, outcome.detail)
+    elif named_s is not None:
+        gate.hold(now_s, named_s, outcome.detail, fresh=False)
+    else:
+        return
+    it.changes += 1
+
+
 def _reset_s(hints: tuple[RateHint, ...]) -> float | None:
     """Seconds until the last of the used up budgets is reset; None when none says so."""
     resets_s = [
