@@ -23,7 +23,7 @@ from ventil.adapters.pacing_words import (
     grants_word,
     news_from,
     news_words,
-    under_way_word,
+    under_way_words,
     wait_from,
     wait_word,
 )
@@ -156,9 +156,12 @@ class Messages:
     def _told_as_pacer(self, key: str, term: Term, word: Mapping[str, Any]) -> None:
         worker, pacer, now_s = word["from"], term.pacer, self._clock.now_s()
         self._numbers[worker] = word["n"]
+        if "j" in word:
+            term.under_way.setdefault(worker, []).extend(word["j"])
         if "i" in word:
-            pacer.only(worker, word["i"])
-            pacer.under_way(word["i"], now_s + self._timeouts_s[key] + LEASE_S)
+            numbers = [*term.under_way.pop(worker, ()), *word["i"]]
+            pacer.only(worker, numbers)
+            pacer.under_way(numbers, now_s + self._timeouts_s[key] + LEASE_S)
             term.awaited.discard(worker)
         news_from(word, pacer, worker, now_s)
 
@@ -187,7 +190,8 @@ class Messages:
                 head = {"k": key, "t": term, "from": self._worker, "n": self.number}
                 if key in self._hail:
                     self._hail.discard(key)
-                    self._route(words, number, {**head, **under_way_word(leases)})
+                    for word in under_way_words(leases):
+                        self._route(words, number, {**head, **word})
                 for word in news_words(leases):
                     self._route(words, number, {**head, **word})
             for key, mine in list(self._terms.mine.items()):
@@ -217,7 +221,8 @@ class Messages:
     def _patience_s(self) -> float:
         """How long until one of our pacers has to look again."""
         now_s = self._clock.now_s()
-        terms = self._terms.mine.values()
+        # Who may not grant yet is woken by a word, or by the beat.
+        terms = [term for term in self._terms.mine.values() if not term.shut(now_s)]
         times = [t for term in terms if (t := term.pacer.next_s()) is not None]
         return min(_TELL_S, max(0.001, min(times, default=now_s + _TELL_S) - now_s))
 

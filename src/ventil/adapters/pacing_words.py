@@ -3,7 +3,8 @@
 To a pacer: `w` wants [run, weight, retry, count] with `s`, the latest grant seen, and `h`,
 those of the runs that a person waits for; `u` uses [number, at]; `x` given back; `d` outcomes
 [number, at, verdict, retry after, detail, record, hints, sent at if it stood]; `a` good answers
-on standing grants [number, sent at, at]; `i` all numbers with a request under way. From a
+on standing grants [number, sent at, at]; `i` all numbers with a request under way, where they
+are many the last of them, after those in words with `j`. From a
 pacer: `g` grants [number, run, weight, retry, use by], `r` standing ones; `p` why there are no
 more [until, reason, detail] and `b`, the breaker; `e`, its own number, when its term begins.
 From anybody: `v`, a pacer has left.
@@ -48,9 +49,11 @@ def news_words(leases: Leases) -> Iterator[dict[str, Any]]:
         yield {"s": leases.seen, **part}
 
 
-def under_way_word(leases: Leases) -> dict[str, Any]:
-    """All that is under way, for a pacer that may not know."""
-    return {"i": [*leases.under_way]}
+def under_way_words(leases: Leases) -> Iterator[dict[str, Any]]:
+    """All that is under way, for a pacer that may not know; told together or not at all."""
+    *before, last = [*_parts([("j", number) for number in leases.under_way])] or [{"j": []}]
+    yield from before
+    yield {"i": last["j"]}
 
 
 def news_from(word: Mapping[str, Any], pacer: Pacer, worker: str, now_s: float) -> None:

@@ -53,18 +53,24 @@ class Term:
     """Until when requests may be under way that nobody tells of; None once it is noted."""
     saved_s: float = float("-inf")
     saved_changes: int = -1
+    under_way: dict[str, list[int]] = field(default_factory=dict)
+    """What workers have under way, of whom there is more to hear."""
     told: dict[str, Any] = field(default_factory=dict)
     """What each worker was told last of the provider's condition."""
 
+    def shut(self, now_s: float) -> bool:
+        """Whether no grants may be made yet, or any more."""
+        late = now_s >= self.until_s - _MARGIN_S
+        return bool(self.awaited) or now_s < self.not_before_s or late
+
     def until(self, now_s: float) -> float | None:
         """When a grant that is made now has to end; None when none may be made."""
-        until_s = self.until_s - _MARGIN_S
-        if self.awaited or now_s < self.not_before_s or now_s >= until_s:
+        if self.shut(now_s):
             return None
         if self.unheard_s is not None:
             self.pacer.unheard(now_s, self.unheard_s)
             self.unheard_s = None
-        return until_s
+        return self.until_s - _MARGIN_S
 
 
 class Terms:
@@ -202,14 +208,22 @@ class Terms:
                 _SAVE, (key, text, now_s, key, self._worker, term.number)
             )
         term.saved_s, term.saved_changes = now_s, changes
-        if not done.rowcount:
-            self.mine.pop(key, None)
+        if not done.rowcount and self.mine.get(key) is term:
+            del self.mine[key]
         return done.rowcount > 0
 
     async def resign(self, connection: Connection) -> None:
-        """End all terms: nothing is granted any more, and what is out counts as used."""
+        """End all terms: nothing is granted any more, and what is out counts as used.
+
+        `final` only where everybody with requests under way will tell the successor of them:
+        else it is to take slots that nobody tells of for taken, as after a death.
+        """
         for key, term in [*self.mine.items()]:
-            await self.save(connection, key, term, final=True)
+            final = term.unheard_s is None and term.pacer.settled
+            for worker in term.pacer.workers - {self._worker} if final else ():
+                if await how_gone(connection, worker) is not None:
+                    final = False
+            await self.save(connection, key, term, final=final)
             await connection.execute(_RESIGN, (key, self._worker, term.number))
 
 

@@ -262,7 +262,11 @@ class Pacer:
         """Of *worker*'s grants these alone have a request under way: words were lost."""
         kept = set(numbers)
         for number, out in self._out.items():
-            if out.grant.worker == worker and number not in kept:
+            if out.grant.worker != worker:
+                continue
+            if number in kept:
+                self._lost.pop(number, None)  # it is back, and will tell
+            else:
                 self._uses.end(number)
                 self._lost[number] = out.grant.use_by_s + SURELY_OVER_S
 
@@ -370,7 +374,8 @@ class Pacer:
         classes.pop(kind, None)
         if not classes:
             workers.pop(worker, None)
-        if not workers and self._wanted.pop(run, None) is not None:
+        if not workers:
+            self._wanted.pop(run, None)
             self._urgent.discard(run)
             if len(self._paid) > 2 * len(self._wanted) + _REMEMBERED:
                 self._paid = {r: paid for r, paid in self._paid.items() if r in self._wanted}
@@ -412,6 +417,11 @@ class Pacer:
     def out(self) -> int:
         """Grants that are not over."""
         return len(self._out) + len(self._strangers)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no slot is taken by who will not tell: a successor need not know of any."""
+        return not (self._lost or self._strangers)
 
     def next_s(self) -> float | None:
         """When to ask for grants again, if nobody tells anything before."""
