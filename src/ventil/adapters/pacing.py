@@ -30,6 +30,8 @@ from ventil.errors import Fenced
 
 BEAT_S = 0.5
 _STATEMENT_MS = 10_000
+_IDLE_MS = 2_000
+"""What a frozen worker holds in the middle of a transaction is free after so long."""
 
 
 class Pacing:
@@ -120,6 +122,7 @@ class Pacing:
             connect_timeout=CONNECT_S,
             application_name=f"ventil worker {self.worker}"[:63],
             options=f"-c search_path={SCHEMA} -c statement_timeout={_STATEMENT_MS}"
+            f" -c idle_in_transaction_session_timeout={_IDLE_MS}"
             + ("" if durable else " -c synchronous_commit=off"),
             keepalives_idle=5,
             keepalives_interval=2,

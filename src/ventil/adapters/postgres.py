@@ -81,8 +81,12 @@ def place_of(url: str) -> str:
     return bare.render_as_string()
 
 
-def postgres_engine(url: str) -> sa.Engine:
-    """An engine whose connections see our schema and notice when the other side is gone."""
+def postgres_engine(url: str, *, idle_ms: int = 0) -> sa.Engine:
+    """An engine whose connections see our schema and notice when the other side is gone.
+
+    *idle_ms*: how long the server waits for the next statement of a transaction before it cuts
+    the connection, so that a frozen process holds up nobody; 0: for ever.
+    """
     engine = sa.create_engine(
         postgres_url(url),
         pool_pre_ping=True,
@@ -102,6 +106,7 @@ def postgres_engine(url: str) -> sa.Engine:
         connection.autocommit = True
         connection.execute(f"SET search_path TO {SCHEMA}")
         connection.execute("SET statement_timeout TO '60s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout TO {idle_ms:d}")
         connection.autocommit = False
 
     return engine
@@ -113,8 +118,8 @@ class PostgresDatabase(Database):
     shared = True
     driver_errors = (sa.exc.DBAPIError, psycopg.Error)
 
-    def __init__(self, url: str) -> None:
-        super().__init__(postgres_engine(url), place_of(url))
+    def __init__(self, url: str, *, idle_ms: int = 0) -> None:
+        super().__init__(postgres_engine(url, idle_ms=idle_ms), place_of(url))
         self._kept: sa.PoolProxiedConnection | None = None
 
     @contextlib.contextmanager

@@ -22,6 +22,9 @@ SILENT_S = 5.0
 ENDED_S = 2.0
 """The same for one whose session has ended."""
 
+LOCK_MS = 500
+"""The longest wait for a row that another worker holds: then the next beat tries again."""
+
 LOCK_CLASS = 1_447_382_356
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 """The database's time, in a statement."""
@@ -63,7 +66,10 @@ class Roster:
             if self._silence.lasts_s(worker, (seen_s, locked), now_s) > (
                 SILENT_S if locked else ENDED_S
             ):
-                await self.give_up(connection, worker, "silent" if locked else "ended")
+                try:
+                    await self.give_up(connection, worker, "silent" if locked else "ended")
+                except psycopg.errors.LockNotAvailable:  # frozen in a transaction
+                    live[worker] = provider_keys
             else:
                 live[worker] = provider_keys
         self._silence.forget(keep=live)
@@ -72,8 +78,13 @@ class Roster:
         return live
 
     async def give_up(self, connection: Connection, worker: str, how: str) -> None:
-        """Mark a worker gone and free its chunks, in one transaction."""
+        """Mark a worker gone and free its chunks, in one transaction.
+
+        Raises LockNotAvailable where it is frozen in a transaction of its own.
+        """
         async with connection.transaction():
+            if worker != self._worker:
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
             done = await connection.execute(
                 "UPDATE worker SET gone = %s WHERE id = %s AND gone IS NULL", (how, worker)
             )

@@ -19,8 +19,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import psycopg
+
 from ventil.adapters.database_clock import DatabaseClock
-from ventil.adapters.roster import HAS_SESSION, NOW, Connection, how_gone, latest_silent_s
+from ventil.adapters.roster import (
+    HAS_SESSION,
+    LOCK_MS,
+    NOW,
+    Connection,
+    how_gone,
+    latest_silent_s,
+)
 from ventil.core.governor import Governor, GovernorState
 from ventil.core.pacer import LEASE_S, Pacer, longest_s
 
@@ -112,11 +121,10 @@ class Terms:
                     self._retune(key, mine, limits)
                 return False
             self.mine.pop(key, None)
-        found = await connection.execute(_ELECT, (key, self._worker, TERM_S))
-        row = await found.fetchone()
-        if row is None:
+        elected = await self._run_for(connection, key)
+        if elected is None:
             return False
-        number, until_s = row
+        number, until_s = elected
         state, limits = await self._stored(connection, key)
         silent_s = await latest_silent_s(connection)
         now_s = self._clock.now_s()
@@ -136,6 +144,19 @@ class Terms:
         if state is not None and not state.final:
             term.unheard_s = begin_s + longest_s(slowest_s, timeout_s)
         return True
+
+    async def _run_for(self, connection: Connection, key: str) -> tuple[int, float] | None:
+        """(number, end) of our term, when the provider key was vacant."""
+        found = await connection.execute(_TAKEN, (key, self._worker))
+        if await found.fetchone() is not None:
+            return None
+        try:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+                found = await connection.execute(_ELECT, (key, self._worker, TERM_S))
+                return await found.fetchone()
+        except psycopg.errors.LockNotAvailable:
+            return None  # the former pacer is frozen while it stores: at the next beat
 
     def _retune(self, key: str, term: Term, limits: str | None) -> None:
         """A person has changed the provider's limits: they hold from now on."""
@@ -239,6 +260,12 @@ _RENEW = (
     " AND term = %s RETURNING until_s,"
     " (SELECT limits FROM provider WHERE key = pacer.provider)"
 )
+
+_TAKEN = f"""
+SELECT 1 FROM pacer WHERE provider = %s AND until_s >= {NOW} AND worker <> %s
+  AND EXISTS (SELECT 1 FROM worker w WHERE w.id = pacer.worker AND {HAS_SESSION})
+"""
+"""Looked at first, as that waits for nobody."""
 
 _ELECT = f"""
 INSERT INTO pacer (provider, worker, term, until_s) VALUES (%s, %s, 1, {NOW} + %s)

@@ -21,6 +21,9 @@ from ventil.adapters.sql import SqlStore
 from ventil.errors import Fenced
 from ventil.ports import ChunkRow, RunState
 
+_IDLE_MS = 4_000
+"""A worker that is frozen in a transaction holds its row no longer than until it is given up."""
+
 MOST_RUNS = 1000
 """Runs that a worker looks at: however many wait, it remembers no more of them."""
 
@@ -49,7 +52,7 @@ class FencedDatabase(PostgresDatabase):
     """A database that lets one worker write while it is in."""
 
     def __init__(self, url: str, worker: str) -> None:
-        super().__init__(url)
+        super().__init__(url, idle_ms=_IDLE_MS)
         self._worker = worker
 
     @contextlib.contextmanager
