@@ -22,7 +22,7 @@ from ventil.errors import Fenced
 from ventil.ports import ChunkRow, RunState
 
 _IDLE_MS = 4_000
-"""A worker that is frozen in a transaction holds its row no longer than until it is given up."""
+"""A worker that is frozen in a transaction lets go of its row before it is given up."""
 
 MOST_RUNS = 1000
 """Runs that a worker looks at: however many wait, it remembers no more of them."""
