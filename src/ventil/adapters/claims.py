@@ -42,6 +42,7 @@ class ClaimQueue:
         self._share = share
         self._tasks: set[asyncio.Task[None]] = set()
         self._mine: set[int] = set()  # chunks under way, or to be given back
+        self._stopping = False
         self._unsure = False  # whether a claim may have succeeded of which we do not know
         self._looking: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
@@ -87,10 +88,11 @@ class ClaimQueue:
                     await self._free.wait()
 
     def _take(self, handler: ChunkHandler, most: int, retry_delay_s: float) -> None:
-        if most <= 0:
+        if most <= 0 or self._stopping:
             return
         for index, attempts in self._store.claim(self._run_id, most, self._clock.now_s()):
             self._mine.add(index)
+            self._open.add(index)  # made since the start, it may end at another worker's
             task = asyncio.create_task(
                 self._attempt(handler, index, attempts + 1, retry_delay_s)
             )
@@ -100,7 +102,12 @@ class ClaimQueue:
     async def _attempt(
         self, handler: ChunkHandler, index: int, attempt: int, retry_delay_s: float
     ) -> None:
-        if await handler(self._run_id, index, attempt):
+        try:
+            again = await handler(self._run_id, index, attempt)
+        except asyncio.CancelledError:
+            self._stopping = True  # the run is: what is claimed now would wait for nothing
+            raise
+        if again:
             self._ended.append((index, self._clock.now_s() + retry_delay_s))
         else:
             self._open.discard(index)

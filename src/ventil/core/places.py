@@ -113,8 +113,11 @@ class Places:
         self._held.pop(run, None)
 
     def share(self, run: str) -> int:
-        """How many chunks of *run* may be worked on at once; 0 when it holds no place."""
-        if run not in self._held:
+        """How many chunks of *run* may be worked on at once; 0 when it holds no place.
+
+        And 0 when it is to give its place up: it begins with nothing more.
+        """
+        if run not in self._held or self._held[run].ending:
             return 0
         each, more = divmod(self._slots, len(self._held))
         return each + ([*self._held].index(run) < more)

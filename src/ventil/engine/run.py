@@ -2,8 +2,8 @@
 
 A run can end in five ways. All chunks finished: the caller publishes and closes it. A
 stop: the provider says later (`Suspended`), a person cancelled, a signal came, or the
-state cannot be stored; then what is under way gets `GRACE_S` to finish, the queue keeps
-the rest, and the next start goes on from there.
+state cannot be stored; then what is under way gets `GRACE_S` to finish (longer, where the
+stop says so), the queue keeps the rest, and the next start goes on from there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from ventil.core.governor import Governor, Reason
@@ -30,7 +31,7 @@ from ventil.engine.ledger import LedgerWriter
 from ventil.engine.progress import Progress
 from ventil.engine.rest import Rest
 from ventil.engine.tallies import Tally, added
-from ventil.errors import Cancelled, Suspended, VentilError
+from ventil.errors import Cancelled, Suspended
 from ventil.ports import (
     Api,
     Clock,
@@ -127,6 +128,7 @@ class Runner:
         self._outside = outside
         self._limits = limits
         self._stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._until_s = inf  # how long a stop waits, by the event loop's time
         self._open: set[int] = set()
         self._left: dict[int, Suspended] = {}  # chunks of which a part has to wait
         store, clock = outside.store, outside.clock
@@ -219,8 +221,13 @@ class Runner:
             gate.close()
         self.stop(error)
 
-    def stop(self, error: Exception) -> None:
-        """End the run early with *error*; the first one counts."""
+    def stop(self, error: Exception, *, within_s: float = GRACE_S) -> None:
+        """End the run early with *error*; the first one counts.
+
+        Nothing new is sent; what is in flight may end within *within_s*. Of several stops the
+        earliest end counts.
+        """
+        self._until_s = min(self._until_s, asyncio.get_running_loop().time() + within_s)
         if not self._stopped.done():
             self._stopped.set_exception(error)
 
@@ -277,6 +284,7 @@ class Runner:
         """The queue's handler: one attempt at one chunk."""
         if self._stopped.done():
             raise asyncio.CancelledError
+        self._open.add(index)  # it may be newer than this start: woken, or a replay's
         self._retrying.pop(index, None)
         try:
             again = await self._processor.process(index, attempt)
@@ -284,7 +292,9 @@ class Runner:
             self._left[index] = error
             self._stop_if_all_wait()
             return 0  # as far as the queue knows; the next start looks at the chunk's row
-        except VentilError as error:
+        except (
+            Exception
+        ) as error:  # also one that nobody foresaw: or the chunk is held for ever
             self.stop(error)
             raise asyncio.CancelledError from error
         if again:
@@ -324,9 +334,11 @@ class Runner:
         loop = asyncio.get_running_loop()
         for gate in self._gates:
             gate.close()
-        deadline_s = loop.time() + GRACE_S
-        # A settle rings no bell, so this looks fifty times a second, for GRACE_S at most.
-        while self._in_flight and loop.time() < deadline_s:  # noqa: ASYNC110
+        if self._until_s == inf:  # no stop: `execute` itself was cancelled
+            self._until_s = loop.time() + GRACE_S
+        # A settle rings no bell, so this looks fifty times a second. Who stops the run once
+        # more meanwhile may be in a greater hurry.
+        while self._in_flight and loop.time() < self._until_s:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)

@@ -15,7 +15,7 @@ from ventil.adapters.worker_store import WorkerStore
 from ventil.core.period import Period
 from ventil.engine.deferred import MOST_WOKEN
 from ventil.engine.gate import Patience
-from ventil.engine.run import Limits, Outside, Runner
+from ventil.engine.run import GRACE_S, Limits, Outside, Runner
 from ventil.errors import (
     Cancelled,
     Fenced,
@@ -39,6 +39,9 @@ LOOK_S = 0.5
 
 NO_SPACE_S = 30.0
 """How long a run rests when what it is answered cannot be kept."""
+
+BROKEN_S = 30.0
+"""How long a run rests that this worker cannot work on, for whatever reason."""
 
 _FOR_EVER_S = float("inf")
 
@@ -79,6 +82,8 @@ class Worker:
         self._url = workshop.settings.database_url
         self._store = WorkerStore(self._url, self.id)
         self._needs = needs(workshop, providers)
+        timeouts_s = [workshop.settings.provider(name).timeout_s for name in providers]
+        self._turn_ends_s = max(timeouts_s, default=0.0) + GRACE_S
         self._rota = Rota(self.id, self._needs, slots=slots, size=shard)
         self._pacing = pacing_of(
             workshop, self._store, providers, slots=slots, note=reporter.note
@@ -137,9 +142,12 @@ class Worker:
         self._rota.over(run_id)
 
     def _end(self, run_id: str) -> None:
-        """Let others have the place of a run; what it has claimed is given back."""
+        """Let others have the place of a run; what it has claimed is given back.
+
+        Not before what is in flight has ended, or answers slower than that would never come.
+        """
         if run_id in self._runners:
-            self._runners[run_id].stop(Stopped("others wait"))
+            self._runners[run_id].stop(Stopped("others wait"), within_s=self._turn_ends_s)
         else:
             self._tasks[run_id].cancel()
 
@@ -165,6 +173,16 @@ class Worker:
             self.stop(error)
         except Stopped:
             pass
+        except Exception as error:  # a missing credential, or what nobody foresaw
+            if self._own is not None and self._own.run_id == run_id:
+                self.stop(error)
+            words = error.message if isinstance(error, VentilError) else repr(error)
+            self._reporter.note(f"run {run_id}: {words}; tried again in {BROKEN_S:.0f} s")
+            await asyncio.wait(
+                [self._stopping, self._pacing.lost],
+                timeout=BROKEN_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
             self._runners.pop(run_id, None)
             for leases in self._pacing.leases.values():
