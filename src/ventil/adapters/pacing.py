@@ -213,6 +213,8 @@ class Pacing:
 
 
 _JOIN = (
+    # Those that are gone for more than a day are forgotten.
+    f"WITH old AS (DELETE FROM worker WHERE gone IS NOT NULL AND seen_s < {NOW} - 86400) "
     "INSERT INTO worker (id, host, providers, slots, version, joined_s, seen_s)"
     f" VALUES (%s, %s, %s, %s, %s, {NOW}, {NOW}) RETURNING number"
 )
