@@ -8,6 +8,7 @@ as every other write does (`worker_store`, `sql_ledger`), and writes nothing whe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import psycopg
@@ -38,6 +39,7 @@ class SampleRecorder:
         self._place = place_of(url)
         self._store = store
         self._connection: psycopg.AsyncConnection[TupleRow] | None = None
+        self._opening = asyncio.Lock()  # two runs may begin together
 
     async def record(
         self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
@@ -96,20 +98,21 @@ class SampleRecorder:
         return bool(noted)
 
     async def _connected(self) -> psycopg.AsyncConnection[TupleRow]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(
-                self._url,
-                autocommit=True,
-                prepare_threshold=1,
-                connect_timeout=CONNECT_S,
-                application_name="ventil recorder",
-                options=f"-c search_path={SCHEMA} -c statement_timeout={_STATEMENT_MS}",
-                keepalives_idle=5,
-                keepalives_interval=2,
-                keepalives_count=3,
-                tcp_user_timeout=15_000,
-            )
-        return self._connection
+        async with self._opening:
+            if self._connection is None or self._connection.closed:
+                self._connection = await psycopg.AsyncConnection.connect(
+                    self._url,
+                    autocommit=True,
+                    prepare_threshold=1,
+                    connect_timeout=CONNECT_S,
+                    application_name="ventil recorder",
+                    options=f"-c search_path={SCHEMA} -c statement_timeout={_STATEMENT_MS}",
+                    keepalives_idle=5,
+                    keepalives_interval=2,
+                    keepalives_count=3,
+                    tcp_user_timeout=15_000,
+                )
+            return self._connection
 
     async def close(self) -> None:
         """Close the connection; the next write opens another."""

@@ -160,7 +160,15 @@ class WorkerStore(SqlStore):
         with self._database.direct() as db:
             idle = [row[0] for row in db.execute(_CANCELLED_IDLE, (list(run_keys),))]
         for run_id in idle:
-            self.update_run(run_id, state=RunState.CANCELLED)
+            self.cancelled(run_id)
+
+    def cancelled(self, run_id: str, message: str | None = None) -> None:
+        """Note that a run is cancelled, unless a person has resumed it. *message*: why."""
+        self._fenced.fenced(
+            "UPDATE run SET state = ?, message = COALESCE(?, message) FROM me"
+            " WHERE run.id = ? AND run.cancel AND run.state = ?",
+            (RunState.CANCELLED.value, message, run_id, RunState.RUNNING.value),
+        )
 
     def claim(self, run_id: str, most: int, now_s: float) -> list[tuple[int, int]]:
         """Take up to *most* chunks that are due and nobody's; (index, attempts so far)."""

@@ -25,7 +25,7 @@ from ventil.errors import (
     Suspended,
     VentilError,
 )
-from ventil.ports import Reporter, Run, RunState
+from ventil.ports import Reporter, Run
 from ventil.wiring.deferring import deferrals_of
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.paced import new_name, pacing_of
@@ -158,7 +158,7 @@ class Worker:
             if run is not None:
                 await self._take_part(replace(run, tallies=store.part(run_id)), store)
         except Cancelled as error:
-            store.update_run(run_id, state=RunState.CANCELLED, message=error.message)
+            store.cancelled(run_id, error.message)
         except Fenced as error:
             self._reporter.note(error.message)
         except NoSpace as error:
