@@ -42,6 +42,7 @@ from ventil.core.exchange import Outcome, Verdict
 from ventil.core.permit import Permit, Wait
 from ventil.core.places import URGENT_IN_A_ROW
 from ventil.core.policy import Policy, Reason
+from ventil.core.quota import QuotaImpossible
 from ventil.core.retune import retune
 from ventil.core.uses import Uses
 
@@ -291,12 +292,18 @@ class Pacer:
         """All grants that can be made now; they end at *until_s* at the latest."""
         self._take_back(now_s)
         made: list[Grant] = []
+        never: Wait | None = None
         self.wait = None
         use_by_s = min(now_s + LEASE_S, until_s)
         retries = True
         while (ask := self._next(retries=retries)) is not None:
             run, worker, kind = ask
-            permit = self._admit(now_s, *kind)
+            try:
+                permit = self._admit(now_s, *kind)
+            except QuotaImpossible as error:  # it alone waits for ever; the others go on
+                self._want_less(run, worker, kind, 0)
+                never = Wait(None, Reason.QUOTA, error.message)
+                continue
             if isinstance(permit, Wait):
                 self.wait = permit
                 if retries and permit.reason is Reason.RETRY_BUDGET:
@@ -311,6 +318,7 @@ class Pacer:
             self._uses.grant(grant.number, grant.weight, end_s, worker)
             made.append(grant)
             self._turn(run, worker, kind)
+        self.wait = never
         return made
 
     def _may_stand(self, now_s: float, until_s: float) -> bool:
