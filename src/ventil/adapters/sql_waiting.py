@@ -143,6 +143,14 @@ class WaitingRows:
 
     def settle(self, run_id: str, index: int, keys: Sequence[str]) -> None:
         with self._database.transaction() as db:
+            if self._database.shared:  # tokens first, as `call` and `park` take them
+                for part in parts(keys):
+                    db.execute(
+                        "SELECT 1 FROM task_token WHERE run_id = ?"
+                        f" AND {self._database.among('key')}"
+                        " AND state IN ('open', 'answered') ORDER BY digest FOR UPDATE",
+                        (run_id, self._database.keys(part)),
+                    )
             db.execute("DELETE FROM waiting WHERE run_id = ? AND chunk = ?", (run_id, index))
             for part in parts(keys):
                 db.execute(
