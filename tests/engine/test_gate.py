@@ -12,6 +12,7 @@ from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import GovernorState, Permit
 from ventil.core.lease import Leases
 from ventil.core.pacer import Grant
+from ventil.core.quota import QuotaImpossible
 from ventil.engine.gate import Gate, Patience
 from ventil.errors import StateError, Suspended
 
@@ -117,6 +118,18 @@ async def test_our_own_errands_are_no_word_of_the_provider() -> None:
     gate.check()
     await task
     assert bench.stops == []
+
+
+async def test_a_request_heavier_than_its_quota_ends_the_run() -> None:
+    """Also one that stands in line behind another: no wait would do."""
+    bench = GateBench(policy_of("3/s", max_in_flight=1))
+    permit = await bench.gate.acquire()
+    task = asyncio.create_task(bench.gate.acquire(weight=5))
+    await asyncio.sleep(1)
+    bench.gate.settle(permit, LIVE, bench.clock.now_s())
+    [stop] = bench.stops
+    assert isinstance(stop, QuotaImpossible)
+    task.cancel()
 
 
 async def work(bench: GateBench, outcome: Outcome) -> None:

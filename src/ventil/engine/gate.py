@@ -21,6 +21,7 @@ from ventil.core.blame import Blame
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Permit, Reason, Wait
 from ventil.core.lease import LeasedGovernor
+from ventil.core.quota import QuotaImpossible
 from ventil.crashpoint import crashpoint
 from ventil.engine.line import Ticket, WaitingLine
 from ventil.errors import StateError, Suspended
@@ -195,7 +196,7 @@ class Gate:
                 self._end_wait(permit.sent_s)
             if not line:
                 self._end_wait(self._clock.now_s())
-        except StateError as error:
+        except (StateError, QuotaImpossible) as error:
             self._stop(error)
 
     def _wanted(self) -> Mapping[tuple[int, bool], int]:

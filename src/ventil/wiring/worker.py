@@ -43,6 +43,9 @@ NO_SPACE_S = 30.0
 BROKEN_S = 30.0
 """How long a run rests that this worker cannot work on, for whatever reason."""
 
+REJOIN_S = 2.0
+"""How often one that was given up tries to join again while the database is away."""
+
 _FOR_EVER_S = float("inf")
 
 
@@ -98,9 +101,16 @@ class Worker:
             self._stopping.set_exception(error)
 
     async def serve(self) -> None:
-        """Work until `stop`, whose error is raised, or until given up: `Fenced`."""
-        await self._pacing.join()
+        """Work until `stop`, whose error is raised, or until given up: `Fenced`.
+
+        Raises WrongDatabase, StateError when it cannot join.
+        """
         store = self._store
+        try:
+            await self._join()
+        except BaseException:
+            store.close()
+            raise
         self._recorder = SampleRecorder(self._url, store)
         waits: list[asyncio.Future[None]] = [self._stopping, self._pacing.lost]
         try:
@@ -124,6 +134,24 @@ class Worker:
         for future in waits:
             if future.done():
                 future.result()
+
+    async def _join(self) -> None:
+        """Join the others; raises the error of `stop` when that comes first."""
+        joining = asyncio.ensure_future(self._pacing.join())
+        waits: list[asyncio.Future[None]] = [joining, self._stopping]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not joining.done():
+            joining.cancel()
+            await asyncio.gather(joining, return_exceptions=True)
+            await self._pacing.leave()
+            self._stopping.result()
+        joining.result()
+
+    async def rest(self, seconds: float) -> None:
+        """Let some time pass; raises the error of `stop` when that comes."""
+        await asyncio.wait([self._stopping], timeout=seconds)
+        if self._stopping.done():
+            self._stopping.result()
 
     def _take_up_answers(self, store: WorkerStore) -> None:
         """Make chunks of records whose later answer has come, or is to be asked for."""
@@ -263,8 +291,10 @@ async def serve(
     """Work until `workshop.stop` is called. Given up by the others, join again.
 
     *slots*: chunks of each provider at once. *shard*: serve a provider only as one of so many
-    workers; 0 for all.
+    workers; 0 for all. A database that is away is an error the first time alone: who was in
+    waits for it.
     """
+    was_in = False
     while True:
         worker = Worker(workshop, reporter, providers=providers, slots=slots, shard=shard)
         workshop.stop = worker.stop
@@ -272,4 +302,10 @@ async def serve(
         try:
             await worker.serve()
         except Fenced as error:
+            was_in = True
             reporter.note(f"{error.message}; joining again")
+        except StateError as error:
+            if not was_in:
+                raise
+            reporter.note(f"{error.message}; joining again in {REJOIN_S:g} s")
+            await worker.rest(REJOIN_S)
