@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from postgres_server import PostgresServer
 from ventil.adapters.sql import SqlStore, open_store, upgrade_database
 from ventil.core.exchange import Called
 from ventil.core.model import Interval
+from ventil.engine.deferred import digest_of
 from ventil.ports import Callback, ChunkRow, Run, RunState, Wait
+from ventil.wiring.deferring import TakingUp, call
 
 RUN = Run(
     id="r1",
@@ -141,7 +144,79 @@ def test_a_call_and_a_wait_meet(url: str, store: SqlStore) -> None:
         assert called == [Callback.TAKEN]
         woken = store.wake("r1", 3.0, most=10)
         assert (woken is not None) == parked
+        if woken is not None:
+            store.end_attempt("r1", woken, attempts=1, failed=0, finished=True, at_s=3.0)
         assert store.answer("r1", "a", number) == Called(b"x")
+
+
+def test_a_hundred_thousand_at_one_moment(url: str, store: SqlStore) -> None:
+    """They are taken up a bounded part at a time, each once, and none is left out.
+
+    Neither of the two kinds of database is asked for more than the part.
+    """
+    keys = [f"k{number:06}" for number in range(100_000)]
+    with store._database.transaction() as db:
+        db.executemany(
+            "INSERT INTO waiting (run_id, key, number, until_s, look_s, cancelled)"
+            " VALUES ('r1', ?, 0, 9.0, 5.0, ?)",
+            [(key, False) for key in keys],
+        )
+    seen: list[str] = []
+    while store.due_runs(["orders@h"], 5.0, ahead=3):
+        indexes = [store.wake("r1", 5.0, most=5_000, ahead=3) for _ in range(4)]
+        woken = [index for index in indexes if index is not None]
+        assert len(woken) <= 3
+        assert indexes[3] is None
+        for index in woken:
+            batches = store.chunk("r1", index).batches
+            assert len(batches) <= 5_000
+            taken = [key for (key,) in batches]
+            seen += taken
+            store.settle("r1", index, taken)
+            store.end_attempt("r1", index, attempts=1, failed=0, finished=True, at_s=6.0)
+    assert seen == keys
+    assert store.crowd("r1").count == len(KEYS)
+
+
+def test_many_runs_due_at_once(store: SqlStore) -> None:
+    """At each look a few chunks, of the runs in turn: none waits for the end of another."""
+    for number in range(20):
+        run = f"s{number:02}"
+        store.create_run(replace(RUN, id=run, records=600), ["x"], [])
+        with store._database.transaction() as db:
+            db.executemany(
+                "INSERT INTO waiting (run_id, key, number, until_s, look_s, cancelled)"
+                " VALUES (?, ?, 0, 9.0, 5.0, ?)",
+                [(run, f"k{key}", False) for key in range(600)],
+            )
+    taking_up = TakingUp()
+    made = []
+    for _ in range(5):
+        taking_up.look(store, ["orders@h"], 5.0)
+        made.append(sum(len(store.chunk_progress(f"s{n:02}")) for n in range(20)))
+    assert made == [8, 16, 24, 32, 40]
+    assert store.due_runs(["orders@h"], 5.0) == []
+
+
+def test_who_calls_is_judged_before_it_is_heard(store: SqlStore) -> None:
+    """What a call would come to is told without it, as often as anybody asks."""
+    assert store.expects(b"a", 2.0) == (Callback.TAKEN, "orders@h")
+    assert store.expects(b"a", 2.0) == (Callback.TAKEN, "orders@h")
+    assert store.expects(b"a", LATE + 1)[0] is Callback.OVER
+    assert store.expects(b"nobody's", 2.0) == (Callback.UNKNOWN, "")
+    store.call(b"a", b"", "", 2.0)
+    assert store.expects(b"a", 2.0)[0] is Callback.REPEATED
+
+
+def test_a_content_type_that_is_no_text(store: SqlStore) -> None:
+    """Bytes of a header that are no text do not reach the database."""
+    token = "t" * 43
+    store.issue("r1", "a", 1, digest_of(token))
+    assert call(store, token, b"x", "text/\udcff\0plain" + "y" * 300, 2.0) is Callback.TAKEN
+    answer = store.answer("r1", "a", 1)
+    assert answer is not None
+    assert answer.content_type.startswith("text/??plain")
+    assert len(answer.content_type) == 200
 
 
 def test_pruning_takes_all_along(store: SqlStore) -> None:

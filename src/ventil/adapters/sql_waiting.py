@@ -12,7 +12,7 @@ from typing import Any
 from ventil.adapters.database import Database, Session
 from ventil.adapters.rows import pack, parts
 from ventil.core.exchange import Called
-from ventil.ports import Callback, Crowd, RunState, Wait
+from ventil.ports import MOST_AHEAD, Callback, Crowd, RunState, Wait
 
 _RESUMABLE = frozenset(state.value for state in RunState if state.resumable)
 
@@ -46,30 +46,23 @@ class WaitingRows:
         with self._database.direct() as db:
             return _answer(db, run_id, key, number)
 
+    def expects(self, digest: bytes, now_s: float) -> tuple[Callback, str]:
+        """What a call to a token's address would come to now, and whose it is.
+
+        TAKEN when its answer is awaited. Whose: the provider key of its run; "" for UNKNOWN.
+        """
+        with self._database.direct() as db:
+            row = db.execute(_CALLED, (digest,)).fetchone()
+            return (Callback.UNKNOWN, "") if row is None else (_come_to(db, row, now_s), row[7])
+
     def call(self, digest: bytes, body: bytes, content_type: str, now_s: float) -> Callback:
         """The provider sends *body* to the address of a token."""
         lock = " FOR UPDATE OF t" if self._database.shared else ""
         with self._database.transaction() as db:
-            row = db.execute(
-                "SELECT t.run_id, t.key, t.number, t.state, t.until_s, r.state, r.cancel"
-                f" FROM task_token t JOIN run r ON r.id = t.run_id WHERE t.digest = ?{lock}",
-                (digest,),
-            ).fetchone()
-            if row is None:
-                return Callback.UNKNOWN
-            run_id, key, number, state, until_s, run_state, run_cancel = row
-            order = (run_id, key, number)
-            if state == "taken" or db.execute(_ANSWERED, order).fetchone():
-                return Callback.REPEATED
-            wait = _wait(db, run_id, key)
-            if (
-                state == "over"
-                or run_state not in _RESUMABLE
-                or run_cancel
-                or (until_s is not None and now_s > until_s)
-                or (wait is not None and wait.number == number and wait.cancelled)
-            ):
-                return Callback.OVER
+            row = db.execute(f"{_CALLED}{lock}", (digest,)).fetchone()
+            come_to = Callback.UNKNOWN if row is None else _come_to(db, row, now_s)
+            if come_to is not Callback.TAKEN:
+                return come_to
             db.execute(
                 "UPDATE task_token SET state = 'answered', body = ?, content_type = ?,"
                 " at_s = ? WHERE digest = ?",
@@ -77,9 +70,9 @@ class WaitingRows:
             )
             db.execute(
                 "UPDATE waiting SET look_s = 0 WHERE run_id = ? AND key = ? AND number = ?",
-                order,
+                tuple(row[:3]),
             )
-            return Callback.TAKEN
+            return come_to
 
     # -- waiting ---------------------------------------------------------------------
 
@@ -158,17 +151,24 @@ class WaitingRows:
                     " state = CASE state WHEN 'answered' THEN 'taken' ELSE 'over' END"
                     f" WHERE run_id = ? AND {self._database.among('key')}"
                     " AND state IN ('open', 'answered')"
-                    " AND key NOT IN (SELECT key FROM waiting WHERE run_id = ?)",
-                    (run_id, self._database.keys(part), run_id),
+                    # One look into the index each: NOT IN reads all that wait, each time.
+                    " AND NOT EXISTS (SELECT 1 FROM waiting w"
+                    " WHERE w.run_id = task_token.run_id AND w.key = task_token.key)",
+                    (run_id, self._database.keys(part)),
                 )
 
-    def wake(self, run_id: str, now_s: float, *, most: int) -> int | None:
+    def wake(
+        self, run_id: str, now_s: float, *, most: int, ahead: int = MOST_AHEAD
+    ) -> int | None:
         due = (
             "SELECT key FROM waiting WHERE run_id = ? AND chunk IS NULL AND look_s <= ?"
             " ORDER BY look_s, key LIMIT ?"
         )
         with self._database.direct() as db:
             if db.execute(due, (run_id, now_s, 1)).fetchone() is None:
+                return None
+            row = db.execute(f"SELECT {_AHEAD}", (run_id,)).fetchone()
+            if int(row[0]) >= ahead:
                 return None
         with self._database.transaction() as db:
             if self._database.shared:  # two workers must not number two chunks alike
@@ -193,14 +193,18 @@ class WaitingRows:
                 )
             return index
 
-    def due_runs(self, providers: Sequence[str], now_s: float) -> list[str]:
-        """Running runs of these provider keys with records that are to be looked at."""
+    def due_runs(
+        self, providers: Sequence[str], now_s: float, *, ahead: int = MOST_AHEAD
+    ) -> list[str]:
+        """Running runs of these provider keys with records that `wake` would take up."""
         with self._database.direct() as db:
             rows = db.execute(
-                "SELECT DISTINCT w.run_id FROM waiting w JOIN run r ON r.id = w.run_id"
-                " WHERE w.chunk IS NULL AND w.look_s <= ? AND r.state = 'running'"
-                f" AND NOT r.cancel AND {self._database.among('r.provider')}",
-                (now_s, self._database.keys(providers)),
+                "SELECT r.id FROM run r WHERE r.state = 'running' AND NOT r.cancel"
+                f" AND {self._database.among('r.provider')}"
+                " AND EXISTS (SELECT 1 FROM waiting w WHERE w.run_id = r.id"
+                " AND w.look_s <= ? AND w.chunk IS NULL)"
+                f" AND {_AHEAD.replace('?', 'r.id')} < ? ORDER BY r.created_s",
+                (self._database.keys(providers), now_s, ahead),
             )
             return [row[0] for row in rows]
 
@@ -215,7 +219,13 @@ class WaitingRows:
             return Crowd(int(count), until_s, not busy)
 
 
+_CALLED = """
+SELECT t.run_id, t.key, t.number, t.state, t.until_s, r.state, r.cancel, r.provider
+FROM task_token t JOIN run r ON r.id = t.run_id WHERE t.digest = ?"""
+
 _WAIT = "key, number, until_s, look_s, cancelled"
+
+_AHEAD = "(SELECT COUNT(*) FROM chunk c WHERE c.run_id = ? AND c.collects AND NOT c.finished)"
 
 _OF_ORDER = "SELECT 1 FROM task_token WHERE run_id = ? AND key = ? AND number = ?"
 
@@ -231,6 +241,23 @@ def _wait(db: Session, run_id: str, key: str) -> Wait | None:
         f"SELECT {_WAIT} FROM waiting WHERE run_id = ? AND key = ?", (run_id, key)
     ).fetchone()
     return None if row is None else _as_wait(row)
+
+
+def _come_to(db: Session, row: Sequence[Any], now_s: float) -> Callback:
+    """What a call comes to, by the `_CALLED` row of its token."""
+    run_id, key, number, state, until_s, run_state, run_cancel, _ = row
+    if state == "taken" or db.execute(_ANSWERED, (run_id, key, number)).fetchone():
+        return Callback.REPEATED
+    wait = _wait(db, run_id, key)
+    if (
+        state == "over"
+        or run_state not in _RESUMABLE
+        or run_cancel
+        or (until_s is not None and now_s > until_s)
+        or (wait is not None and wait.number == number and wait.cancelled)
+    ):
+        return Callback.OVER
+    return Callback.TAKEN
 
 
 def _answer(db: Session, run_id: str, key: str, number: int) -> Called | None:

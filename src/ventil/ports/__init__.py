@@ -11,9 +11,10 @@ from ventil.ports.asking import Api, Combiner, Provider, Recipe, Transport, Work
 from ventil.ports.rows import ChunkRow, Entry, Failure, ProviderRow, Run, RunState
 from ventil.ports.running import ChunkHandler, Clock, Durable, Reporter
 from ventil.ports.store import Recorder, Store
-from ventil.ports.waiting import Callback, Crowd, Wait, WaitingRoom
+from ventil.ports.waiting import MOST_AHEAD, Callback, Crowd, Wait, WaitingRoom
 
 __all__ = [
+    "MOST_AHEAD",
     "Api",
     "Callback",
     "ChunkHandler",

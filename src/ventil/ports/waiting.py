@@ -9,6 +9,13 @@ from typing import Protocol
 
 from ventil.core.exchange import Called
 
+MOST_AHEAD = 20
+"""Chunks of a run, made to look at records that wait, that are unfinished at one time.
+
+However many answers come at one moment, so much of them is taken up, and the rest waits as
+the rows that it is.
+"""
+
 
 class Callback(StrEnum):
     """What became of a call to a token's address."""
@@ -80,8 +87,13 @@ class WaitingRoom(Protocol):
         """Those of a chunk's *keys* that do not wait are done with; so are their tokens."""
         ...
 
-    def wake(self, run_id: str, now_s: float, *, most: int) -> int | None:
-        """Put up to *most* records that are to be looked at into a new chunk; its index."""
+    def wake(
+        self, run_id: str, now_s: float, *, most: int, ahead: int = MOST_AHEAD
+    ) -> int | None:
+        """Put up to *most* records that are to be looked at into a new chunk; its index.
+
+        None when there is none, or when *ahead* such chunks are not finished.
+        """
         ...
 
     def crowd(self, run_id: str) -> Crowd:

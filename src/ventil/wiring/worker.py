@@ -13,7 +13,6 @@ from ventil.adapters.claims import ClaimQueue
 from ventil.adapters.recorder import SampleRecorder
 from ventil.adapters.worker_store import WorkerStore
 from ventil.core.period import Period
-from ventil.engine.deferred import MOST_WOKEN
 from ventil.engine.gate import Patience
 from ventil.engine.run import GRACE_S, Limits, Outside, Runner
 from ventil.errors import (
@@ -26,7 +25,7 @@ from ventil.errors import (
     VentilError,
 )
 from ventil.ports import Reporter, Run
-from ventil.wiring.deferring import deferrals_of
+from ventil.wiring.deferring import TakingUp, deferrals_of
 from ventil.wiring.kinds import kind_of
 from ventil.wiring.paced import new_name, pacing_of
 from ventil.wiring.parties import parties_of
@@ -91,6 +90,7 @@ class Worker:
         self._pacing = pacing_of(
             workshop, self._store, providers, slots=slots, note=reporter.note
         )
+        self._taking_up = TakingUp()
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -116,7 +116,7 @@ class Worker:
         try:
             while not any(future.done() for future in waits):
                 with contextlib.suppress(StateError):  # the database is away
-                    self._take_up_answers(store)
+                    self._taking_up.look(store, [*self._needs], self._pacing.clock.now_s())
                     turn = self._rota.look(store, self._pacing.clock.now_s())
                     for run_id in turn.begin:
                         self._begin(run_id, store)
@@ -152,13 +152,6 @@ class Worker:
         await asyncio.wait([self._stopping], timeout=seconds)
         if self._stopping.done():
             self._stopping.result()
-
-    def _take_up_answers(self, store: WorkerStore) -> None:
-        """Make chunks of records whose later answer has come, or is to be asked for."""
-        now_s = self._pacing.clock.now_s()
-        for run_id in store.due_runs([*self._needs], now_s):
-            while store.wake(run_id, now_s, most=MOST_WOKEN) is not None:
-                pass
 
     def _begin(self, run_id: str, store: WorkerStore) -> None:
         task = asyncio.create_task(self._work(run_id, store))
