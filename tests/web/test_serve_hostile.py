@@ -186,28 +186,163 @@ def test_bodies_have_bounds(database: str, monkeypatch: pytest.MonkeyPatch) -> N
     serving(database, test)
 
 
-def test_slow_ones_do_not_hold_up_the_others(
+def slowly(token: str) -> bytes:
+    """The beginning of a call whose body never comes."""
+    head = f"POST /callbacks/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc"
+    return head.encode()
+
+
+def test_slow_callers_do_not_keep_quick_ones_out(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More callers at once than there is room for are asked to come again."""
-    monkeypatch.setattr(server, "MOST_AT_ONCE", 2)
+    """Seventy bodies that do not come, each to a token that is awaited: others are served.
+
+    The slow ones have hours: it is no deadline that makes room.
+    """
+    monkeypatch.setattr(server, "BODY_S", 7200.0)
+    monkeypatch.setattr(server, "HEAD_S", 7200.0)
+    tokens = [secrets.token_urlsafe(32) for _ in range(70)]
 
     async def test(site: Site) -> None:
-        head = f"POST /callbacks/{site.token} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
-        slow = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(2)]
-        for _, writer in slow:
-            writer.write(head.encode())
-        while True:
-            status, headers, _ = await site.ask("POST", f"/callbacks/{'n' * 43}", b"x")
-            if status == 503:
-                break
-            assert status == 404
-        assert headers["retry-after"] == "1"
+        store = open_store(site.database)
+        for number, token in enumerate(tokens):
+            store.issue(RUN.id, f"slow {number}", 0, digest_of(token))
+        store.close()
+        slow = []
+        for token in tokens:
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(slowly(token))
+            slow.append((reader, writer))
+        for reader, _ in slow[:6]:  # the first to come make room for the last
+            async with asyncio.timeout(60):
+                assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        assert (await site.ask("POST", f"/callbacks/{site.token}", b"quick"))[0] == 200
         assert (await site.ask("GET", "/healthz"))[0] == 200
+        assert site.stored() == b"quick"
         for _, writer in slow:
             writer.close()
 
     serving(database, test)
+
+
+def test_an_unknown_token_is_refused_before_its_body(database: str) -> None:
+    """Nobody without a token makes the server wait; the body need never come."""
+
+    async def test(site: Site) -> None:
+        store = open_store(site.database)
+        store.issue(RUN.id, "b", 0, digest_of("o" * 43))
+        store.issue(RUN.id, "b", 1, digest_of("p" * 43))
+        store.call(digest_of("o" * 43), b"", "", 1.0)
+        store.close()
+        for _ in range(100):  # more than there are places
+            assert (await site.raw(slowly("n" * 43)))[0] == 404
+        assert (await site.raw(slowly("o" * 43)))[0] == 200
+        assert (await site.ask("POST", f"/callbacks/{site.token}", b"x"))[0] == 200
+
+    serving(database, test)
+
+
+def test_a_head_that_does_not_come(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and says nothing, or a letter at a time, is hung up on; so is who is idle
+    after an answer.
+    """
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
+
+    async def test(site: Site) -> None:
+        for words in (b"", b"POST /callb", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(words)
+            async with asyncio.timeout(60):
+                assert (b"200 OK" in await reader.read()) == words.startswith(b"GET")
+            writer.close()
+
+    serving(database, test)
+
+
+def test_connections_have_a_bound(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many closes the one that has said nothing for longest; no caller is refused."""
+    monkeypatch.setattr(server, "HEAD_S", 7200.0)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 20)
+
+    async def test(site: Site) -> None:
+        idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(30)]
+        assert (await site.ask("POST", f"/callbacks/{site.token}", b"x"))[0] == 200
+        async with asyncio.timeout(60):
+            for reader, _ in idle[:10]:
+                assert await reader.read() == b""
+        for _, writer in idle:
+            writer.close()
+
+    serving(database, test)
+
+
+def test_who_asks_before_the_body_is_told_to_go_on(database: str) -> None:
+    """`Expect: 100-continue` is answered when the token is known, and refused when not."""
+
+    async def test(site: Site) -> None:
+        for token, first in ((site.token, b"HTTP/1.1 100"), ("n" * 43, b"HTTP/1.1 404")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            head = f"POST /callbacks/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+            writer.write(f"{head}Expect: 100-continue\r\n\r\n".encode())
+            async with asyncio.timeout(60):
+                assert (await reader.readline()).startswith(first)
+                if first.endswith(b"100"):
+                    await reader.readline()
+                    writer.write(b"one")
+                    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            writer.close()
+        assert site.stored() == b"one"
+
+    serving(database, test)
+
+
+def test_two_calls_race(database: str) -> None:
+    """Twenty callers of one token at once: one is taken, nineteen are told so."""
+
+    async def test(site: Site) -> None:
+        path = f"/callbacks/{site.token}"
+        bodies = [f"{number}".encode() for number in range(20)]
+        told = await asyncio.gather(*(site.ask("POST", path, body) for body in bodies))
+        assert [status for status, _, _ in told] == [200] * 20
+        taken = [json.loads(body) == {"state": "taken"} for _, _, body in told]
+        assert taken.count(True) == 1
+        assert site.stored() == bodies[taken.index(True)]
+
+    serving(database, test)
+
+
+def test_nothing_is_said_of_what_is_not_understood(
+    database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not to the log, where a token would stand for ever, nor back to the caller."""
+
+    async def test(site: Site) -> None:
+        good = f"POST /callbacks/{site.token}"
+        for words in (
+            f"{good} HTTP/1.1\r\nHost: x\r\nContent-Length: nine\r\n\r\n",
+            f"{good} HTTP/9.9\r\n\r\n",
+            f"{good}\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+            f"{good} HTTP/1.1\r\nHo st: {site.token}\r\n\r\n",
+            f"{good}{'a' * 20_000} HTTP/1.1\r\nHost: x\r\n\r\n",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(60):
+                await reader.readuntil(b'{"ok": true}\n')
+                writer.write(words.encode("latin-1"))
+                said = (await reader.read()).decode()
+            writer.close()
+            assert said.split()[1] == "400", said
+            assert site.token not in said
+            assert "aiohttp" not in said
+            assert all(name in said for name in SECURE)
+        status, _, _ = await site.ask(
+            "POST", f"/callbacks/{site.token}", b"x", "Content-Type: te\xffxt"
+        )
+        assert status == 200
+
+    serving(database, test)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_page_shows_and_does_not_act(database: str) -> None:

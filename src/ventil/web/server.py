@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from aiohttp import web
 from ventil.errors import PortError, StateError
 from ventil.ports import Callback
 from ventil.web.answers import SECURE, Reply, as_json, error, page
+from ventil.web.places import Full, Places
 from ventil.wiring.serving import Serving
 from ventil.wiring.workshop import Workshop
 
@@ -30,8 +32,17 @@ MOST_BODY_BYTES = 1024 * 1024
 BODY_S = 10.0
 """The longest that a body may take to arrive."""
 
+HEAD_S = 10.0
+"""The longest that a connection may take to its first, or next, whole head of a request."""
+
+WRITE_S = 10.0
+"""The longest that somebody may take to read what is answered."""
+
 MOST_AT_ONCE = 64
-"""Calls under way; one more is asked to come again."""
+"""Calls under way; see `places` for what happens when one more comes."""
+
+MOST_CONNECTIONS = 256
+"""Connections; when one more comes, the one that has been idle for longest is closed."""
 
 _TOKEN = re.compile(r"/callbacks/([A-Za-z0-9_-]{16,128})", re.ASCII)
 
@@ -43,6 +54,10 @@ _ANSWERS = {
     Callback.OVER: error(410, "nobody waits for this answer any more"),
     Callback.UNKNOWN: error(404, "not found"),
 }
+
+
+_SILENT = logging.Logger("ventil.web")
+_SILENT.addHandler(logging.NullHandler())
 
 
 class _TooLarge(Exception):
@@ -59,23 +74,37 @@ class Server:
         self._serving = serving
         self._show_status = show_status
         self._own_host = own_host
-        self._at_once = 0
+        self._places = Places(MOST_AT_ONCE)
+        self._busy: set[web.RequestHandler] = set()
+
+    def busy(self, connection: web.RequestHandler) -> bool:
+        """Whether a request of a connection is under way."""
+        return connection in self._busy
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer to a request."""
+        """The answer to a request; it is sent already, or the connection is closed."""
+        self._busy.add(request.protocol)
+        try:
+            response = await self._handle(request)
+            try:
+                async with asyncio.timeout(WRITE_S):
+                    await response.prepare(request)
+                    await response.write_eof()
+            except TimeoutError:
+                if request.transport is not None:
+                    request.transport.abort()
+            return response
+        finally:
+            self._busy.discard(request.protocol)
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
         try:
             reply = await self._reply(request)
         except StateError:
             reply = error(503, "the state database does not answer", Retry_After="5")
         except Exception as fault:  # of ours; its words may hold what is nobody's business
             reply = error(500, f"internal error: {type(fault).__name__}", close=True)
-        response = web.Response(status=reply.status, body=reply.body)
-        response.headers["Content-Type"] = reply.content_type
-        for name, text in {**SECURE, **reply.headers}.items():
-            response.headers[name] = text
-        if reply.close:
-            response.force_close()
-        return response
+        return _response(reply)
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
         path = request.raw_path.partition("?")[0]
@@ -100,22 +129,24 @@ class Server:
     async def _callback(self, request: web.BaseRequest, token: str) -> Reply:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return error(415, "send it without a content encoding", close=True)
-        if self._at_once >= MOST_AT_ONCE:
-            return error(503, "too many at once", close=True, Retry_After="1")
-        self._at_once += 1
         try:
-            async with asyncio.timeout(BODY_S):
-                body = await _body(request)
-            content_type = request.headers.get("Content-Type", "")
-            return _ANSWERS[await self._serving.call(token, body, content_type)]
+            async with self._places.place() as place:
+                come_to, whose = await self._serving.expects(token)
+                if come_to is not Callback.TAKEN:
+                    return _ANSWERS[come_to]  # a body on its way is not waited for
+                async with self._places.reading(place, whose, BODY_S):
+                    await _go_on(request)
+                    body = await _body(request)
+                content_type = request.headers.get("Content-Type", "")
+                return _ANSWERS[await self._serving.call(token, body, content_type)]
         except _TooLarge:
             return error(413, f"at most {MOST_BODY_BYTES} bytes", close=True)
+        except Full:
+            return error(503, "too many at once", close=True, Retry_After="1")
         except TimeoutError:
             return error(408, f"the body did not arrive within {BODY_S:g} s", close=True)
         except web.RequestPayloadError:
             return error(400, "the body is broken off", close=True)
-        finally:
-            self._at_once -= 1
 
     # -- how things stand ------------------------------------------------------------
 
@@ -141,6 +172,70 @@ class Server:
         except ValueError:
             return False
         return True
+
+
+async def _go_on(request: web.BaseRequest) -> None:
+    """Tell a caller to send the body, who asks before it does."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself is still to come
+
+
+def _response(reply: Reply) -> web.Response:
+    response = web.Response(status=reply.status, body=reply.body)
+    response.headers["Content-Type"] = reply.content_type
+    for name, text in {**SECURE, **reply.headers}.items():
+        response.headers[name] = text
+    if reply.close:
+        response.force_close()
+    return response
+
+
+class _Connection(web.RequestHandler):
+    """One that tells nobody what it did not understand: there may be a secret in it."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        return _response(error(status, "this is not understood", close=True))
+
+
+class _Front(web.Server):
+    """Takes connections, up to a bound, and closes those that say nothing."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server.handle)
+        self._handling = server
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            logger=_SILENT,
+            auto_decompress=False,
+            keepalive_timeout=HEAD_S,
+            lingering_time=1.0,
+        )
+
+    def connection_made(
+        self, handler: web.RequestHandler, transport: asyncio.Transport
+    ) -> None:
+        """Close another that says nothing when it is one too many, or else this one."""
+        super().connection_made(handler, transport)
+        if len(self.connections) <= MOST_CONNECTIONS:
+            return
+        for connection in self.connections:  # in the order in which they came
+            if not self._handling.busy(connection) and connection.transport is not None:
+                connection.force_close()
+                return
 
 
 async def _body(request: web.BaseRequest) -> bytes:
@@ -173,11 +268,7 @@ async def serve(
         await serving.open()
         own_host = urlsplit(workshop.settings.callback_url).hostname
         server = Server(serving, show_status=show_status, own_host=own_host)
-        runner = web.ServerRunner(
-            web.Server(server.handle, auto_decompress=False, lingering_time=1.0),
-            access_log=None,
-            shutdown_timeout=5.0,
-        )
+        runner = web.ServerRunner(_Front(server), shutdown_timeout=5.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()

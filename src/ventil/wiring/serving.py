@@ -16,7 +16,7 @@ from ventil.adapters.sql import SqlStore
 from ventil.core.governor import BadGovernorState
 from ventil.errors import SettingError
 from ventil.ports import Callback, Run
-from ventil.wiring.deferring import call
+from ventil.wiring.deferring import call, expects
 from ventil.wiring.workshop import Workshop
 
 MOST_RUNS = 20
@@ -35,6 +35,11 @@ class Serving:
     async def open(self) -> None:
         """Open the state database; a file is created where there is none."""
         await self._do(lambda store: None)
+
+    async def expects(self, token: str) -> tuple[Callback, str]:
+        """What a call to a token's address would come to now, and whose it is."""
+        now_s = self._workshop.clock.now_s()
+        return await self._do(lambda store: expects(store, token, now_s))
 
     async def call(self, token: str, body: bytes, content_type: str) -> Callback:
         """Take what somebody sends to a token's address."""
