@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from ventil.core.exchange import Await, Called, Issued, Reply, Request, TimeUp
+from ventil.core.masks import addresses_after, without_addresses
+from ventil.core.model import Kept, Sample
 from ventil.core.moment import clock_words
 from ventil.crashpoint import crashpoint
 from ventil.engine.journal import Journal
@@ -42,6 +45,7 @@ class Deferrals:
         self.clock = clock
         self.callbacks = callbacks
         self.waits_here = waits_here
+        self.masked = addresses_after(callbacks)
         self.parked: set[str] = set()
 
     def look(self, key: str, journal: Journal) -> Look:
@@ -74,6 +78,7 @@ class Look:
         self._all = deferrals
         self._key = key
         self._journal = journal
+        journal.hide_addresses(deferrals.masked)
         self._next: int | None = None
         self._unseen: list[tuple[int, str]] = []
 
@@ -92,7 +97,30 @@ class Look:
 
     def hidden(self, text: str) -> str:
         """*text* without the tokens in it."""
-        return self._journal.hidden(text)
+        return without_addresses(self._journal.hidden(text))
+
+    def cleaned(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """*samples* without the tokens in what they say and what is kept of them."""
+        return [
+            replace(
+                sample, detail=self.hidden(sample.detail), kept=self._kept_clean(sample.kept)
+            )
+            for sample in samples
+        ]
+
+    def _kept_clean(self, kept: Kept | None) -> Kept | None:
+        def clean(body: bytes | None) -> bytes | None:
+            return None if body is None else self._journal.hidden_in(body)
+
+        if kept is None:
+            return None
+        return replace(kept, body=clean(kept.body), memory=clean(kept.memory))
+
+    def broken(self, error: Exception) -> Exception:
+        """A recipe's *error*; another one in its place when there are tokens in its words."""
+        words = str(error)
+        hidden = self.hidden(words)
+        return error if words == hidden else RuntimeError(f"{type(error).__name__}: {hidden}")
 
     def went_out(self) -> None:
         """The next request was answered before: it carried another token than these."""

@@ -32,7 +32,7 @@ from ventil.engine.deferred import Deferrals, Look
 from ventil.engine.door import Door, Held
 from ventil.engine.journal import Journal
 from ventil.engine.ledger import LedgerWriter
-from ventil.errors import WorkbenchError
+from ventil.errors import VentilError, WorkbenchError
 from ventil.ports import Clock, Recipe, Workbench
 
 _DAY_S = 86_400
@@ -124,8 +124,9 @@ class Fetcher:
                         journal.add(step, reply)
                     step = recipe.send(reply)
                 elif isinstance(step, Known):
-                    await self._ledger.write(step.samples, self._clock.now_s())
-                    found.extend((sample, target) for sample in step.samples)
+                    samples = step.samples if look is None else look.cleaned(step.samples)
+                    await self._ledger.write(samples, self._clock.now_s())
+                    found.extend((sample, target) for sample in samples)
                     step = recipe.send(None)
                 elif isinstance(step, Recall):
                     step = recipe.send(self._ledger.kept(step.name))
@@ -145,7 +146,7 @@ class Fetcher:
                         journal.add(step, done)
                     step = recipe.send(done)
         except StopIteration as end:
-            samples = end.value
+            samples = end.value if look is None else look.cleaned(end.value)
             found.extend([(sample, target) for sample in samples])
             if held is None or not samples:
                 await self._ledger.write(samples, self._clock.now_s())
@@ -156,6 +157,12 @@ class Fetcher:
             door.gate.answered(*last)
             self._ledger.put(samples, last[2], partial(door.gate.settle, *last))
             return found
+        except VentilError:
+            raise
+        except Exception as error:
+            if look is None or (said := look.broken(error)) is error:
+                raise
+            raise said from None
         finally:
             recipe.close()
             if held is not None:

@@ -10,7 +10,7 @@ work is left out: its result is noted.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -27,6 +27,7 @@ from ventil.core.exchange import (
     Work,
     WorkFailed,
 )
+from ventil.core.masks import MASK
 
 Step = Request | Work | Await
 Answer = Reply | Done | WorkFailed | Called | TimeUp
@@ -53,6 +54,11 @@ class Journal:
         self._number = len(self._noted)
         self._new: list[_Entry] = []
         self._hidden: list[str] = []
+        self._addresses: Callable[[str], str] | None = None
+
+    def hide_addresses(self, masked: Callable[[str], str]) -> None:
+        """*masked* leaves tokens of earlier starts, which nobody knows, out of a text."""
+        self._addresses = masked
 
     def hide(self, token: str) -> None:
         """*token* is a secret, and another one at each start: it is left out of the names."""
@@ -61,13 +67,14 @@ class Journal:
     def hidden(self, text: str) -> str:
         """*text* without the secrets in it."""
         for token in self._hidden:
-            text = text.replace(token, "{token}")
-        return text
+            text = text.replace(token, MASK)
+        return text if self._addresses is None else self._addresses(text)
 
-    def _masked(self, body: bytes) -> bytes:
-        for token in self._hidden:
-            body = body.replace(token.encode(), b"{token}")
-        return body
+    def hidden_in(self, body: bytes) -> bytes:
+        """*body* without the secrets in it."""
+        if self._addresses is None:  # a job that has none
+            return body
+        return self.hidden(body.decode("latin-1")).encode("latin-1")
 
     def recalled(self, step: Step) -> Answer | None:
         """What *step* was answered with before; None when it is to be taken."""
@@ -86,18 +93,19 @@ class Journal:
             self._new[-1] = msgspec.structs.replace(last, body=b"")
         if isinstance(answer, Response):
             headers = {field: self.hidden(text) for field, text in answer.headers.items()}
-            body = self._masked(answer.body)  # some repeat the address that they were given
+            body = self.hidden_in(answer.body)  # some repeat the address that they were given
             entry = _Entry(name, "response", "", answer.status, headers, body)
         elif isinstance(answer, Fault):
-            entry = _Entry(name, answer.kind.value, answer.detail)
+            entry = _Entry(name, answer.kind.value, self.hidden(answer.detail))
         elif isinstance(answer, Done):
             entry = _Entry(name, "done", body=answer.result)
         elif isinstance(answer, Called):
-            entry = _Entry(name, "called", answer.content_type, body=answer.body)
+            body = self.hidden_in(answer.body)
+            entry = _Entry(name, "called", answer.content_type, body=body)
         elif isinstance(answer, TimeUp):
             entry = _Entry(name, "time-up", answer.detail)
         else:
-            entry = _Entry(name, "broke", answer.detail)
+            entry = _Entry(name, "broke", self.hidden(answer.detail))
         self._new.append(entry)
 
     def take_new(self) -> Sequence[tuple[int, bytes]]:

@@ -17,6 +17,7 @@ from ventil import providers
 from ventil.adapters.sql import SqlStore
 from ventil.core.exchange import Outcome, Reply, Request, Steps
 from ventil.core.fold import Counts, publish
+from ventil.core.masks import without_addresses
 from ventil.core.model import Good
 from ventil.core.moment import clock_words
 from ventil.core.outcome import judge_http
@@ -62,8 +63,14 @@ class OwnJob:
 
     def register(self) -> None:
         """Make the job known to this process. Raises ValueError for a name that is taken."""
-        providers.add(Api(self.profile, self.judge))
+        providers.add(Api(self.profile, self._judged))
         kinds.add(self.name, self)
+
+    def _judged(self, request: Request, reply: Reply, now_s: float) -> Outcome:
+        """As `judge` says, in words that hold no address for callbacks."""
+        outcome = self.judge(request, reply, now_s)
+        detail = without_addresses(outcome.detail)
+        return outcome if detail == outcome.detail else replace(outcome, detail=detail)
 
     # -- a kind of job ---------------------------------------------------------------
 
