@@ -149,6 +149,7 @@ class Messages:
         leases = self._leases[key]
         for grant in grants_from(word, self._worker):
             leases.granted(grant)
+        leases.cut(word.get("c", ()))
         if "p" in word:
             leases.wait = wait_from(word["p"])
             leases.breaker = word["b"]
@@ -242,9 +243,10 @@ class Messages:
         by_worker: dict[str, list[Grant]] = {}
         for grant in grants:
             by_worker.setdefault(grant.worker, []).append(grant)
+        cuts = pacer.take_cuts()
         shown = {"p": wait_word(pacer.wait), "b": pacer.breaker(now_s)}
         for worker in pacer.workers | by_worker.keys() | {self._worker}:
-            word: dict[str, Any] = {}
+            word: dict[str, Any] = {"c": cuts[worker]} if worker in cuts else {}
             if term.told.get(worker) != shown:
                 term.told[worker] = shown
                 word.update(shown)

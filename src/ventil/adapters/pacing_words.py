@@ -5,7 +5,8 @@ those of the runs that a person waits for; `u` uses [number, at]; `x` given back
 [number, at, verdict, retry after, detail, record, hints, sent at if it stood]; `a` good answers
 on standing grants [number, sent at, at]; `i` all numbers with a request under way, where they
 are many the last of them, after those in words with `j`. From a
-pacer: `g` grants [number, run, weight, retry, use by], `r` standing ones; `p` why there are no
+pacer: `g` grants [number, run, weight, retry, use by], `r` standing ones; `c` those
+that stand no more; `p` why there are no
 more [until, reason, detail] and `b`, the breaker; `e`, its own number, when its term begins.
 From anybody: `v`, a pacer has left.
 """

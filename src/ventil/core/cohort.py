@@ -106,13 +106,17 @@ class Pool:
 
 
 class Throughput:
-    """Answers per second over the latest so many answers. Mutable."""
+    """Answers per second over the latest so many answers. Mutable.
 
-    __slots__ = ("_at", "_count", "_times")
+    `least_s`: over so many seconds at least, where many answers are told of at once.
+    """
 
-    _SIZE = 512
+    __slots__ = ("_at", "_count", "_times", "least_s")
+
+    _SIZE = 2048
 
     def __init__(self) -> None:
+        self.least_s = 0.0
         self._times = [0.0] * self._SIZE
         self._at = 0
         self._count = 0
@@ -121,7 +125,7 @@ class Throughput:
         """One more answer."""
         at = self._at
         self._times[at] = now_s
-        self._at = (at + 1) & 511
+        self._at = (at + 1) & (self._SIZE - 1)
         self._count += 1
 
     def rate(self, over: float, now_s: float) -> float:
@@ -129,8 +133,12 @@ class Throughput:
         n = int(min(max(over, 24.0), 300.0, self._count))
         if n < 2:
             return 0.0
-        first_s = self._times[(self._at - n) & 511]
-        span_s = now_s - first_s
+        mask = self._SIZE - 1
+        span_s = now_s - self._times[(self._at - n) & mask]
+        most = min(self._count, self._SIZE)
+        while span_s < self.least_s and n < most:
+            n = min(2 * n, most)
+            span_s = now_s - self._times[(self._at - n) & mask]
         return (n - 1) / span_s if span_s > 0 else 0.0
 
     def forget(self) -> None:

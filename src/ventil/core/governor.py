@@ -234,6 +234,11 @@ class Governor:
         return len(self.parts.open)
 
     @property
+    def limit(self) -> int:
+        """Requests in flight that the adaptive limit allows at present."""
+        return self.parts.limit.whole
+
+    @property
     def full(self) -> bool:
         """Whether the limit on requests in flight is reached: only a settle makes room."""
         it = self.parts
@@ -245,17 +250,15 @@ class Governor:
         return self.parts.now_s
 
     def unbound(self, now_s: float, until_s: float, answer_s: float) -> bool:
-        """Whether until then only the ceiling of requests in flight is likely to object.
+        """Whether until then only the limit of requests in flight is likely to object.
 
-        And that its answers come within *answer_s* seconds. A limit below the ceiling is
-        still looking for the provider's queue, which takes that its steps show at once.
+        And that its answers come within *answer_s* seconds.
         """
         it = self.parts
-        base_s = it.limit.base_s
+        base_s = it.limit.base_s if it.adaptive else it.fastest_s
         return (
             base_s is not None
             and base_s <= answer_s
-            and it.limit.whole >= it.policy.max_in_flight
             and now_s < it.open_until_s
             and until_s <= it.open_until_s
             and it.breaker.opened_s is None
@@ -269,6 +272,14 @@ class Governor:
             and not it.announced
             and not it.policy.quotas
         )
+
+    def told_together(self, span_s: float) -> None:
+        """Answers are told of together from now on, as late as a part of *span_s*."""
+        self.parts.limit.throughput.least_s = span_s
+
+    def unmeasured(self) -> None:
+        """What is admitted next went out under another limit: its time says nothing."""
+        self.parts.limit.unmeasured()
 
     @property
     def breaker_open(self) -> bool:

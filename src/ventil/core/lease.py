@@ -14,7 +14,8 @@ themselves only in case a word was lost.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,21 @@ class Leases:
         self.seen = grant.number
         for wake in self._wakes.get(grant.run, ()):
             wake()
+
+    def cut(self, numbers: Iterable[int]) -> None:
+        """These stand no more: no request goes on them but what is in hand."""
+        for number in numbers:
+            grant = self._standing.pop(number, None)
+            if grant is not None:
+                self._standing[number] = replace(grant, use_by_s=0.0)
+                continue
+            for place, stock in self._stock.items():
+                found = next((g for g in stock if g.number == number and g.standing), None)
+                if found is not None:
+                    stock.remove(found)
+                    self._want[place] = self._want.get(place, 0) + 1
+                    self._unused.append(number)
+                    self._news()
 
     def new_pacer(self) -> None:
         """Another one paces from now on: grants not used are void, wants are told anew.

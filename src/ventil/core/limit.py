@@ -147,6 +147,10 @@ class AdaptiveLimit:
             self._filling = None
         return cohort
 
+    def unmeasured(self) -> None:
+        """The next first attempt is not measured."""
+        self._skip = max(self._skip, 1)
+
     def voided(self, cohort: Cohort) -> None:
         """A member ended without a service time."""
         cohort.void += 1

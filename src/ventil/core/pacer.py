@@ -20,8 +20,12 @@ they tell, nor those of a former pacer that may still live: these hold slots as 
 
 Where a provider answers in milliseconds, states no quota and only one run wants something, a
 grant *stands*: its worker sends one request after another on it, at most one at a time, and
-tells of many at once. It ends with the first answer that is not plain. So a limit on requests
-in flight holds at every moment, and a fall of it within `STANDING_S`.
+tells of many at once. It ends with the first answer that is not plain, after `STANDING_S`, or
+when it is *cut*: the limit has fallen, or more objects by now. So a limit on requests in
+flight holds at every moment, and a fall of it as soon as it is heard of.
+
+The limit learns from how long answers take at each of its steps. What went out before a step
+was heard of, but is told later, tells nothing about it, and is not measured.
 
 The runs share what there is evenly, by the weight of their requests, so a small run beside a
 large one gets its half: each permit goes to the run that was served least (start-time fair
@@ -61,6 +65,12 @@ STANDING_ANSWER_S = 0.02
 
 SURELY_OVER_S = 1.0
 """The requests of a process that has ended are over so long after its last grant."""
+
+_HEARD_S = 0.01
+"""A step of the limit is heard of everywhere after so long, or a little later."""
+
+_TOGETHER_S = 0.2
+"""Throughput is taken over so long where answers are told of together."""
 
 _REMEMBERED = 32  # runs that want nothing, of which we know yet what they were granted
 
@@ -118,6 +128,8 @@ class Pacer:
         self, governor: Governor, now_s: float, *, first: int = 1, standing: bool = False
     ) -> None:
         self._standing = standing
+        if standing:
+            governor.told_together(_TOGETHER_S)
         self._governor = governor
         self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
         self._first, self._number = first, first - 1
@@ -133,6 +145,10 @@ class Pacer:
         self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
         self._strangers: dict[int, float] = {}
         self._beyond: set[int] = set()  # under way where the governor would not have it
+        self._stand: dict[int, str] = {}  # grants that stand and are not cut, and with whom
+        self._cuts: dict[str, list[int]] = {}  # by worker: to be told
+        self._limit = 0  # as it was when grants were made last
+        self._stepped_s = -inf  # its last step is heard of everywhere from then on
         self.slowest_before_s: float | None = None
         """The longest answer time in the former pacer's last minute or two."""
         self.wait: Wait | None = None
@@ -173,6 +189,7 @@ class Pacer:
         """A grant was given back."""
         out = self._out.pop(number, None)
         self._beyond.discard(number)
+        self._stand.pop(number, None)
         if out is not None:
             self._uses.unused(number)
             self._settle(out, now_s, Outcome(Verdict.IGNORED))
@@ -191,13 +208,27 @@ class Pacer:
         self._settle(out, at_s, Outcome(Verdict.LIVE), sent_s)
         grant = out.grant
         self._uses.grant(number, grant.weight, grant.use_by_s, grant.worker)
+        if at_s < self._stepped_s or self._governor.limit != self._limit:
+            self._governor.unmeasured()
         permit = self._governor.admit(at_s, pending=self.waiting, weight=grant.weight)
         # The limit may have fallen meanwhile; the request is under way all the same.
         out.permit = permit if isinstance(permit, Permit) else None
         self._beyond.discard(number)
         if out.permit is None:
             self._beyond.add(number)
+            self._cut(number)
         out.used = False
+
+    def _cut(self, number: int) -> None:
+        """No other request is to go on a grant."""
+        worker = self._stand.pop(number, None)
+        if worker is not None:
+            self._cuts.setdefault(worker, []).append(number)
+
+    def take_cuts(self) -> dict[str, list[int]]:
+        """Grants that stand no more, by the worker that is to be told."""
+        cuts, self._cuts = self._cuts, {}
+        return cuts
 
     def done(
         self,
@@ -216,6 +247,7 @@ class Pacer:
         self._strangers.pop(number, None)
         self._lost.pop(number, None)
         self._beyond.discard(number)
+        self._stand.pop(number, None)
         self.used(number, at_s if sent_s is None else sent_s)
         out = self._out.pop(number, None)
         if outcome.verdict in _ANSWERED:
@@ -291,6 +323,7 @@ class Pacer:
     def grants(self, now_s: float, until_s: float = inf) -> list[Grant]:
         """All grants that can be made now; they end at *until_s* at the latest."""
         self._take_back(now_s)
+        self._look_at_limit(now_s)
         made: list[Grant] = []
         never: Wait | None = None
         self.wait = None
@@ -317,9 +350,20 @@ class Pacer:
             self._out[grant.number] = _Out(grant, permit)
             self._uses.grant(grant.number, grant.weight, end_s, worker)
             made.append(grant)
+            if standing:
+                self._stand[grant.number] = worker
             self._turn(run, worker, kind)
         self.wait = never
         return made
+
+    def _look_at_limit(self, now_s: float) -> None:
+        """Note a step of the limit; cut what stands where more than the limit objects."""
+        if self._governor.limit != self._limit:
+            self._limit = self._governor.limit
+            self._stepped_s = now_s + _HEARD_S
+        if self._stand and not self._governor.unbound(now_s, now_s, STANDING_ANSWER_S):
+            for number in [*self._stand]:
+                self._cut(number)
 
     def _may_stand(self, now_s: float, until_s: float) -> bool:
         """Whether a grant may be used again and again: nobody else wants, and little binds."""
@@ -395,6 +439,7 @@ class Pacer:
         for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
             del self._lost[number]
             self._beyond.discard(number)
+            self._stand.pop(number, None)
             self._uses.ended(number, now_s)
             out = self._out.pop(number, None)
             if out is not None:

@@ -276,6 +276,7 @@ class Crowd(Race):
         grants: dict[str, list[Grant]] = {}
         for grant in pacer.grants(EPOCH_S + t):
             grants.setdefault(grant.worker, []).append(grant)
+        cuts = pacer.take_cuts()
         shown = pacer.wait, pacer.breaker(EPOCH_S + t)
         telling = pacer.workers | grants.keys() | {first.name}
         said = False
@@ -284,9 +285,10 @@ class Crowd(Race):
                 continue
             new = self.told.get(end.name) != shown
             mine = grants.get(end.name, [])
-            if new or mine:
+            cut = cuts.get(end.name, [])
+            if new or mine or cut:
                 self.told[end.name] = shown
-                word = _Grants(end, mine, shown if new else None)
+                word = _Grants(end, mine, cut, shown if new else None)
                 said = self._say(t, first, end, word) or said
         return said
 
@@ -297,12 +299,14 @@ class _Grants:
 
     end: End
     grants: list[Grant]
+    cut: list[int]
     shown: tuple[object, str] | None
 
     def __call__(self, t: float) -> None:
         leases = self.end.leases
         for grant in self.grants:
             leases.granted(grant)
+        leases.cut(self.cut)
         if self.shown is not None:
             leases.wait, leases.breaker = self.shown  # type: ignore[assignment]
 
