@@ -72,6 +72,53 @@ class RunRows:
         with self._database.write() as db:
             db.execute(t.run.update().where(t.run.c.id == run_id).values(**values))
 
+    def cancel_run(self, run_id: str, *, worked_on: bool) -> RunState | None:
+        """A person wants a run cancelled; its state then, None when it is over or unknown.
+
+        Still running: whoever works on it ends it within a moment. *worked_on*: somebody may;
+        on a shared database that is looked up in the chunks as well.
+        """
+        theirs = (
+            " AND EXISTS (SELECT 1 FROM chunk WHERE run_id = run.id AND NOT finished"
+            " AND owner IS NOT NULL)"
+            if self._database.shared
+            else ""
+        )
+        with self._database.transaction() as db:
+            done = db.execute(
+                f"UPDATE run SET cancel = ?, state = CASE WHEN state = 'running' AND ?{theirs}"
+                f" THEN state ELSE 'cancelled' END WHERE id = ? AND {_UNFINISHED}",
+                (True, worked_on, run_id),
+            )
+            if not done.rowcount:
+                return None
+            row = db.execute("SELECT state FROM run WHERE id = ?", (run_id,)).fetchone()
+        return RunState(row[0])
+
+    def close_run(self, run_id: str, state: RunState, message: str) -> None:
+        """Note how a run that is not over ended early; a person's word counts for more.
+
+        CANCELLED is noted only while a person wants it so: one that was resumed meanwhile goes
+        on. One that a person wants cancelled ends so, whatever *state* says.
+        """
+        only = " AND cancel" if state is RunState.CANCELLED else ""
+        with self._database.transaction() as db:
+            db.execute(
+                "UPDATE run SET state = CASE WHEN cancel THEN 'cancelled' ELSE ? END,"
+                f" message = ? WHERE id = ? AND {_UNFINISHED}{only}",
+                (state.value, message, run_id),
+            )
+
+    def reopen_run(self, run: Run) -> bool:
+        """Let a run go on that stands as *run* says; False when it does not any more."""
+        with self._database.transaction() as db:
+            done = db.execute(
+                "UPDATE run SET state = 'running', cancel = ?, message = ''"
+                " WHERE id = ? AND state = ? AND cancel = ?",
+                (False, run.id, run.state.value, run.cancel),
+            )
+            return done.rowcount > 0
+
     def run_keys(self, run_id: str) -> list[str]:
         """The records of a run, in the order of its catalogue."""
         with self._database.read() as db:
@@ -141,6 +188,9 @@ class RunRows:
         with self._database.direct() as db:
             row = db.execute("SELECT count(*) FROM chunk WHERE run_id = ?", (run_id,))
             return int(row.fetchone()[0])
+
+
+_UNFINISHED = "state IN ('{}')".format("', '".join(s.value for s in RunState if s.resumable))
 
 
 def _insert_chunks(db: Session, run_id: str, chunks: Iterable[ChunkRow]) -> None:

@@ -211,13 +211,14 @@ def cancel(
     workshop = open_workshop(database, config)
     store = workshop.store(create=False)
     found = find_run(store, run)
-    if not found.state.resumable:
-        raise UserError(f"run {found.id} is over ({found.state})")
-    if found.state is RunState.RUNNING and works_on(workshop.lock().holder(), found):
-        store.update_run(found.id, cancel=True)
+    worked_on = works_on(workshop.lock().holder(), found)
+    state = store.cancel_run(found.id, worked_on=worked_on)
+    if state is None:
+        over = store.run(found.id) or found
+        raise UserError(f"run {found.id} is over ({over.state})")
+    if state is RunState.RUNNING:
         say(f"run {found.id} will stop within a moment")
     else:
-        store.update_run(found.id, state=RunState.CANCELLED)
         say(f"run {found.id} is cancelled")
     store.close()
     return 0

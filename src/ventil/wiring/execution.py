@@ -22,6 +22,7 @@ from ventil.errors import (
     Cancelled,
     Interrupted,
     Stopped,
+    Suspended,
     VentilError,
 )
 from ventil.ports import Reporter, Run, RunState
@@ -191,8 +192,11 @@ async def close(run: Run, store: SqlStore, error: VentilError, publish: Publish)
     counts, kept = None, False
     if not isinstance(error, Interrupted | Cancelled) and isinstance(error, Stopped):
         counts, kept = await publish(error.message)
-    store.update_run(run.id, state=state, message=error.message)
-    return Result(_reread(store, run), counts, error.exit_code, error, kept)
+    store.close_run(run.id, state, error.message)
+    stands = _reread(store, run)
+    if stands.state is RunState.CANCELLED and isinstance(error, Suspended):
+        error = Cancelled(f"run {run.id} was cancelled")
+    return Result(stands, counts, error.exit_code, error, kept)
 
 
 async def finished(workshop: Workshop, run: Run, store: SqlStore, publish: Publish) -> Result:

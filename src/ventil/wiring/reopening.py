@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ventil.errors import SettingError, UserError
+from ventil.errors import Cancelled, SettingError, UserError
 from ventil.ports import Reporter, RunState
 from ventil.wiring.asked import Result
 from ventil.wiring.execution import execute, locked
@@ -57,7 +57,8 @@ async def resume(
                 )
             elif not kind.defers:
                 ask_again(recipe, run, store, now_s)
-            store.update_run(run.id, state=RunState.RUNNING, cancel=False, message="")
+            if not store.reopen_run(run):
+                raise Cancelled(f"run {run.id} was changed by another command just now")
             return await execute(
                 workshop, kind, run, store, reporter, max_wait_s=max_wait_s, resumed=True
             )
