@@ -162,7 +162,7 @@ class Messages:
         if "i" in word:
             numbers = [*term.under_way.pop(worker, ()), *word["i"]]
             pacer.only(worker, numbers)
-            pacer.under_way(numbers, now_s + self._timeouts_s[key] + LEASE_S)
+            pacer.under_way(numbers, now_s + self._timeouts_s[key] + LEASE_S, worker)
             term.awaited.discard(worker)
         news_from(word, pacer, worker, now_s)
 
@@ -236,9 +236,8 @@ class Messages:
         pacer = term.pacer
         grants = pacer.grants(now_s, until_s)
         stale = now_s - term.saved_s >= SAVE_S and (grants or pacer.out)
-        if (stale or pacer.changes != term.saved_changes) and not await self._terms.save(
-            connection, key, term
-        ):
+        changed = pacer.changes != term.saved_changes or bool(grants and not term.kept())
+        if (stale or changed) and not await self._terms.save(connection, key, term):
             return  # somebody else paces: these were never made
         by_worker: dict[str, list[Grant]] = {}
         for grant in grants:

@@ -200,11 +200,11 @@ class Pacing:
             raise Fenced(f"worker {self.worker} was given up by the others")
         self.clock.read(before_s, row[0], self.clock.elapsed_s())
         live = await self._roster.look(connection)
-        present = self._roster.present
-        await self._terms.without(connection, live, present)
+        present, quiet = self._roster.present, self._roster.quiet
+        await self._terms.without(connection, live, present, quiet)
         for key, leases in self.leases.items():
             wanted = key in self._terms.mine or leases.active
-            if wanted and await self._terms.stand(connection, key, live, present):
+            if wanted and await self._terms.stand(connection, key, live, present, quiet):
                 self._messages.begun(key)
         await self._messages.learn_terms(connection)
         for leases in self.leases.values():

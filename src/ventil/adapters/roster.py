@@ -19,6 +19,9 @@ from ventil.core.silence import Silence
 SILENT_S = 5.0
 """A worker whose row stood still for so long, while we looked, is given up."""
 
+QUIET_S = 1.5
+"""The same, and a worker gets no grants and is waited for by no new pacer."""
+
 ENDED_S = 2.0
 """The same for one whose session has ended."""
 
@@ -44,6 +47,8 @@ class Roster:
         """The number of each worker ever seen, by its id."""
         self.present: frozenset[str] = frozenset()
         """Those of the living, ourselves included, whose session stands."""
+        self.quiet: frozenset[str] = frozenset()
+        """Those of them that have shown no sign of life for `QUIET_S`."""
 
     def begin(self) -> None:
         """Nothing was seen for a while: every silence begins anew."""
@@ -58,14 +63,16 @@ class Roster:
         rows = await found.fetchall()
         now_s = self._clock.now_s()
         live: dict[str, str] = {}
+        quiet: set[str] = set()
         for worker, number, seen_s, provider_keys, locked in rows:
             self.numbers[worker] = number
             if worker == self._worker:
                 live[worker] = provider_keys
                 continue
-            if self._silence.lasts_s(worker, (seen_s, locked), now_s) > (
-                SILENT_S if locked else ENDED_S
-            ):
+            silent_s = self._silence.lasts_s(worker, (seen_s, locked), now_s)
+            if silent_s > QUIET_S:
+                quiet.add(worker)
+            if silent_s > (SILENT_S if locked else ENDED_S):
                 try:
                     await self.give_up(connection, worker, "silent" if locked else "ended")
                 except psycopg.errors.LockNotAvailable:  # frozen in a transaction
@@ -75,6 +82,7 @@ class Roster:
         self._silence.forget(keep=live)
         locks = {worker for worker, _, _, _, locked in rows if locked}
         self.present = frozenset(live.keys() & (locks | {self._worker}))
+        self.quiet = self.present & quiet
         return live
 
     async def give_up(self, connection: Connection, worker: str, how: str) -> None:
@@ -108,11 +116,12 @@ async def how_gone(connection: Connection, worker: str) -> str | None:
     return gone or (None if locked else "ended")
 
 
-async def latest_silent_s(connection: Connection) -> float | None:
-    """When one that was given up as silent was seen last: it may live on, unseen."""
-    found = await connection.execute("SELECT max(seen_s) FROM worker WHERE gone = 'silent'")
-    row = await found.fetchone()
-    return None if row is None else row[0]
+async def silent_since(connection: Connection, since_s: float) -> dict[str, float]:
+    """Those given up as silent who were seen after *since_s*, and when: they may live on."""
+    found = await connection.execute(
+        "SELECT id, seen_s FROM worker WHERE gone = 'silent' AND seen_s > %s", (since_s,)
+    )
+    return dict(await found.fetchall())
 
 
 HAS_SESSION = f"""EXISTS (

@@ -9,7 +9,9 @@ every `SAVE_S` as long as it grants, and only the holder of the term can; so aft
 state it granted for so long at most, and these grants end `LEASE_S` later. Until then the new
 pacer grants nothing (`_over_s`), and takes the time for fully used. Nor does it grant before
 every other worker whose session stands has said what it has under way; and the slots that
-nobody has told of are taken for as long as answers took (`Pacer.unheard`).
+nobody has told of are taken for as long as answers took (`Pacer.unheard`). It does not wait for
+who is stopped or cut off: of each of them as many slots are taken as the former pacer has
+promised not to exceed (`core.promise`), until its requests have timed out or it speaks again.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from ventil.adapters.roster import (
     HAS_SESSION,
     LOCK_MS,
     NOW,
+    QUIET_S,
     Connection,
     how_gone,
-    latest_silent_s,
+    silent_since,
 )
 from ventil.core.governor import Governor, GovernorState
 from ventil.core.pacer import LEASE_S, Pacer, longest_s
+from ventil.core.promise import kept, most_held
 
 TERM_S = 3.0
 SAVE_S = 0.25
@@ -39,6 +43,7 @@ SAVE_S = 0.25
 
 _FIRST = 1_000_000_000  # grants a pacer may number in its term
 _MARGIN_S = 0.1
+_HEARD_S = QUIET_S + 1.0  # after its last sign of life nobody grants a worker anything
 _CLOCKS_S = 0.02  # workers' ideas of the database's time agree to some milliseconds
 
 NewGovernor = Callable[[float, GovernorState | None, float], Governor]
@@ -66,11 +71,25 @@ class Term:
     """What workers have under way, of whom there is more to hear."""
     told: dict[str, Any] = field(default_factory=dict)
     """What each worker was told last of the provider's condition."""
+    former: Mapping[str, int] | None = None
+    """What the former pacer has promised; None when it has said nothing of it."""
+    promises: Mapping[str, int] = field(default_factory=dict)
+    """What stands in the state that was stored last."""
 
     def shut(self, now_s: float) -> bool:
         """Whether no grants may be made yet, or any more."""
         late = now_s >= self.until_s - _MARGIN_S
         return bool(self.awaited) or now_s < self.not_before_s or late
+
+    def kept(self) -> bool:
+        """Whether nobody holds more than the stored state tells."""
+        return kept(self.promises, self.pacer.held)
+
+    def reserve(self, worker: str, until_s: float) -> None:
+        """Take the slots that a worker may hold which cannot say so; it is awaited no more."""
+        if self.former is not None:
+            self.pacer.reserve(worker, most_held(self.former, worker), until_s)
+            self.awaited.discard(worker)
 
     def until(self, now_s: float) -> float | None:
         """When a grant that is made now has to end; None when none may be made."""
@@ -106,10 +125,11 @@ class Terms:
         key: str,
         live: Mapping[str, str],
         present: Collection[str],
+        quiet: Collection[str] = (),
     ) -> bool:
         """Renew our term for a provider key, or run for it when it is vacant.
 
-        *live*, *present*: see `Roster`. Returns whether a term has begun.
+        *live*, *present*, *quiet*: see `Roster`. Returns whether a term has begun.
         """
         mine = self.mine.get(key)
         if mine is not None:
@@ -126,21 +146,29 @@ class Terms:
             return False
         number, until_s = elected
         state, limits = await self._stored(connection, key)
-        silent_s = await latest_silent_s(connection)
+        timeout_s = self._timeouts_s[key]
+        over_s = _HEARD_S + LEASE_S + timeout_s  # after its last sign of life
+        silent = await silent_since(connection, self._clock.now_s() - over_s)
         now_s = self._clock.now_s()
         # Its first moment is when all is over that the former may have let go.
         begin_s = max(now_s, _over_s(state))
         governor = self._governors[key](begin_s, state, SAVE_S)
-        not_before_s, timeout_s = begin_s, self._timeouts_s[key]
-        if silent_s is not None:
-            # It may live on, unseen, with requests of its own until they time out.
-            not_before_s = max(begin_s, silent_s + LEASE_S + timeout_s)
+        not_before_s = begin_s
+        former = None
+        if state is not None and state.promises is not None:
+            former = {promise.worker: promise.most for promise in state.promises}
+        elif silent:  # they may live on, unseen, with requests of their own until they time out
+            not_before_s = max(begin_s, max(silent.values()) + over_s)
         awaited = {w for w in present if key in json.loads(live[w])} - {self._worker}
         slowest_s = None if state is None else state.slowest_s
         pacer = Pacer(governor, begin_s, first=number * _FIRST, standing=True)
         pacer.slowest_before_s = slowest_s
-        term = Term(number, until_s, pacer, awaited, not_before_s, limits)
+        term = Term(number, until_s, pacer, awaited, not_before_s, limits, former=former)
         self.mine[key] = term
+        for worker, seen_s in silent.items():
+            term.reserve(worker, seen_s + over_s)
+        for worker in awaited & set(quiet):
+            term.reserve(worker, now_s + LEASE_S + timeout_s)
         if state is not None and not state.final:
             term.unheard_s = begin_s + longest_s(slowest_s, timeout_s)
         return True
@@ -191,11 +219,16 @@ class Terms:
         return replace(state, stamp_s=state.stamp_s + LEASE_S)
 
     async def without(
-        self, connection: Connection, live: Mapping[str, str], present: Collection[str]
+        self,
+        connection: Connection,
+        live: Mapping[str, str],
+        present: Collection[str],
+        quiet: Collection[str] = (),
     ) -> None:
         """Tell our pacers who is gone, or without a session: that one hears of no grant.
 
-        When it is back it says anew what it wants and has under way.
+        When it is back it says anew what it wants and has under way. Who is *quiet* is granted
+        nothing, and not waited for.
         """
         now_s = self._clock.now_s()
         for key, term in [*self.mine.items()]:
@@ -212,6 +245,9 @@ class Terms:
                 longest_s = term.pacer.longest_s(self._timeouts_s[key])
                 term.unheard_s = max(term.unheard_s, now_s + LEASE_S + longest_s)
             term.awaited &= set(present)
+            term.pacer.quiet = quiet
+            for worker in term.awaited & set(quiet):
+                term.reserve(worker, now_s + LEASE_S + timeout_s)
 
     async def save(
         self, connection: Connection, key: str, term: Term, *, final: bool = False
@@ -222,7 +258,9 @@ class Terms:
         """
         now_s = self._clock.now_s()
         changes = term.pacer.changes
-        text = term.pacer.state(now_s, final=final).to_json()
+        state = term.pacer.state(now_s, final=final)
+        text = state.to_json()
+        term.promises = {one.worker: one.most for one in state.promises or ()}
         async with connection.transaction():
             await connection.execute("SET LOCAL synchronous_commit = on")
             done = await connection.execute(

@@ -36,8 +36,8 @@ wait: the rule of `engine.line`, which does the same in a single process.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Hashable, Iterable
+from collections import Counter, deque
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
@@ -46,8 +46,10 @@ from ventil.core.exchange import Outcome, Verdict
 from ventil.core.permit import Permit, Wait
 from ventil.core.places import URGENT_IN_A_ROW
 from ventil.core.policy import Policy, Reason
+from ventil.core.promise import SPARE, promised
 from ventil.core.quota import QuotaImpossible
 from ventil.core.retune import retune
+from ventil.core.snapshot import PromiseState
 from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
@@ -68,6 +70,9 @@ SURELY_OVER_S = 1.0
 
 _HEARD_S = 0.01
 """A step of the limit is heard of everywhere after so long, or a little later."""
+
+_TOLD_S = 0.05
+"""Whether a grant was used is usually told sooner."""
 
 _TOGETHER_S = 0.2
 """Throughput is taken over so long where answers are told of together."""
@@ -106,6 +111,8 @@ class _Out:
     grant: Grant
     permit: Permit | None
     used: bool = False
+    seen: bool = False
+    """It has come, though not what was told of it."""
 
 
 def longest_s(slowest_s: float | None, timeout_s: float) -> float:
@@ -144,6 +151,7 @@ class Pacer:
         self._out: dict[int, _Out] = {}
         self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
         self._strangers: dict[int, float] = {}
+        self._whose: dict[int, str] = {}  # strangers of which that is known
         self._beyond: set[int] = set()  # under way where the governor would not have it
         self._stand: dict[int, str] = {}  # grants that stand and are not cut, and with whom
         self._cuts: dict[str, list[int]] = {}  # by worker: to be told
@@ -152,6 +160,8 @@ class Pacer:
         self.slowest_before_s: float | None = None
         """The longest answer time in the former pacer's last minute or two."""
         self.wait: Wait | None = None
+        self.quiet: Collection[str] = ()
+        """Workers that have shown no sign of life lately: they get nothing."""
 
     # -- what workers tell -----------------------------------------------------------
 
@@ -161,7 +171,8 @@ class Pacer:
         *seen*: the latest grant that it knew of when it said so.
         """
         unseen = sum(
-            out.grant.number > seen and not out.used and out.grant.number not in self._lost
+            out.grant.number > seen
+            and not (out.used or out.seen or out.grant.number in self._lost)
             for out in self._out.values()
             if (out.grant.worker, out.grant.run) == (worker, run)
             and (out.grant.weight, out.grant.retry) == kind
@@ -244,16 +255,17 @@ class Pacer:
         Whoever granted it, a provider that says "later" is heard. *sent_s*: when the last one
         of a standing grant went out.
         """
-        self._strangers.pop(number, None)
-        self._lost.pop(number, None)
+        self._forget(number)
+        asleep = self._lost.pop(number, None) is not None
         self._beyond.discard(number)
         self._stand.pop(number, None)
         self.used(number, at_s if sent_s is None else sent_s)
         out = self._out.pop(number, None)
-        if outcome.verdict in _ANSWERED:
+        asleep = asleep or (out is not None and out.grant.worker in self.quiet)
+        if outcome.verdict in _ANSWERED and not asleep:
             self._uses.answered(number, at_s)
         else:
-            self._uses.ended(number, at_s)
+            self._uses.ended(number, at_s)  # or read late: no sign of how long answers take
         if out is not None:
             if out.permit is not None:
                 out.permit.record = record
@@ -277,14 +289,36 @@ class Pacer:
             permit.sent_s, at_s = sent_s + late_s, at_s + late_s
         self._governor.settle(permit, at_s, outcome)
 
-    def under_way(self, numbers: Iterable[int], until_s: float) -> None:
+    def under_way(
+        self, numbers: Iterable[int], until_s: float, worker: str | None = None
+    ) -> None:
         """Requests on grants of a former pacer that are not over, until *until_s* at most."""
-        self._strangers.update((n, until_s) for n in numbers if n not in self._out)
+        for number in numbers:
+            if number not in self._out:
+                self._strangers[number] = until_s
+                if worker is not None:
+                    self._whose[number] = worker
 
     def unheard(self, now_s: float, until_s: float) -> None:
         """Slots that nobody has told of are taken, by who will not tell, until *until_s*."""
         free = self._governor.condition(now_s).limit - len(self._strangers)
-        self._strangers.update((-number, until_s) for number in range(1, free + 1))
+        self._take_slots(free, until_s)
+
+    def reserve(self, worker: str, most: int, until_s: float) -> None:
+        """*worker* may have so many requests under way, and cannot say, until *until_s*."""
+        for number in self._take_slots(most, until_s):
+            self._whose[number] = worker
+
+    def _take_slots(self, count: int, until_s: float) -> list[int]:
+        """Slots of requests whose numbers are unknown: they get numbers below 0."""
+        first = min(0, min(self._strangers, default=0)) - 1
+        made = [*range(first, first - count, -1)]
+        self._strangers.update(dict.fromkeys(made, until_s))
+        return made
+
+    def _forget(self, number: int) -> None:
+        self._strangers.pop(number, None)
+        self._whose.pop(number, None)
 
     def longest_s(self, timeout_s: float) -> float:
         """See `longest_s`, by the answers of the last minute or two."""
@@ -294,11 +328,14 @@ class Pacer:
     def only(self, worker: str, numbers: Iterable[int]) -> None:
         """Of *worker*'s grants these alone have a request under way: words were lost."""
         kept = set(numbers)
+        for number in [n for n, whose in self._whose.items() if n < 0 and whose == worker]:
+            self._forget(number)
         for number, out in self._out.items():
             if out.grant.worker != worker:
                 continue
             if number in kept:
                 self._lost.pop(number, None)  # it is back, and will tell
+                out.seen = True
             else:
                 self._uses.end(number)
                 self._lost[number] = out.grant.use_by_s + SURELY_OVER_S
@@ -329,7 +366,8 @@ class Pacer:
         self.wait = None
         use_by_s = min(now_s + LEASE_S, until_s)
         retries = True
-        while (ask := self._next(retries=retries)) is not None:
+        barred = self._barred(now_s)
+        while (ask := self._next(barred, retries=retries)) is not None:
             run, worker, kind = ask
             try:
                 permit = self._admit(now_s, *kind)
@@ -387,7 +425,26 @@ class Pacer:
                 return Wait(first_s, Reason.CONCURRENCY_LIMIT, words)
         return self._governor.admit(now_s, pending=self.waiting, weight=weight, retry=retry)
 
-    def _next(self, *, retries: bool) -> tuple[str, str, Class] | None:
+    def _barred(self, now_s: float) -> set[str]:
+        """Workers that get nothing: the quiet, and who has told of too few of its grants.
+
+        From a worker that is stopped or cut off nothing comes back. So it gets about an even
+        part of the slots, and not one after another until it holds all of them.
+        """
+        wanting = {worker for workers in self._wanted.values() for worker in workers}
+        barred = {*self.quiet}
+        if len(wanting) > 1:
+            untold = Counter(
+                out.grant.worker
+                for number, out in self._out.items()
+                if not (out.used or out.grant.standing or number in self._lost)
+                and out.grant.use_by_s - LEASE_S + _TOLD_S <= now_s
+            )
+            part = max(SPARE, -(-self._governor.limit // len(wanting)))
+            barred.update(worker for worker, count in untold.items() if count >= part)
+        return barred
+
+    def _next(self, barred: set[str], *, retries: bool) -> tuple[str, str, Class] | None:
         """Whose turn it is: the run that was served least, its worker that waits longest."""
         found: dict[bool, tuple[float, str, str, Class]] = {}
         for run, workers in self._wanted.items():
@@ -396,6 +453,8 @@ class Pacer:
             if urgent in found and found[urgent][0] <= paid:
                 continue
             for worker, classes in workers.items():
+                if worker in barred:
+                    continue
                 kind = next((kind for kind in classes if retries or not kind[1]), None)
                 if kind is not None:
                     found[urgent] = (paid, run, worker, kind)
@@ -435,7 +494,7 @@ class Pacer:
     def _take_back(self, now_s: float) -> None:
         """Slots of requests that are surely over."""
         for number in [n for n, over_s in self._strangers.items() if over_s <= now_s]:
-            del self._strangers[number]
+            self._forget(number)
         for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
             del self._lost[number]
             self._beyond.discard(number)
@@ -472,6 +531,13 @@ class Pacer:
         return len(self._out) + len(self._strangers)
 
     @property
+    def held(self) -> Counter[str]:
+        """Slots by worker, as far as they are known to be somebody's."""
+        held = Counter(out.grant.worker for out in self._out.values())
+        held.update(self._whose.values())
+        return held
+
+    @property
     def settled(self) -> bool:
         """Whether no slot is taken by who will not tell: a successor need not know of any."""
         return not (self._lost or self._strangers)
@@ -500,4 +566,5 @@ class Pacer:
             state,
             windows=self._uses.snapshot(),
             slowest_s=self.slowest_before_s if slowest_s is None else slowest_s,
+            promises=tuple(PromiseState(*one) for one in promised(self.held).items()),
         )

@@ -31,12 +31,21 @@ class BadGovernorState(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseState:
+    """*worker* holds at most so many slots until the next state is stored."""
+
+    worker: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class GovernorState:
     """All that a governor needs to go on where a former one stopped.
 
     `stamp_s` is when it was taken. `final` is true when nothing was sent after it: a
     clean stop. `fastest_s` is the shortest answer time ever seen, None before the first;
     `slowest_s` the longest of the last minute or two, None when that was not looked for.
+    `promises` of a pacer (see `promise`), None where there are none.
     """
 
     version: int
@@ -53,6 +62,7 @@ class GovernorState:
     refused: int = 0
     fastest_s: float | None = None
     slowest_s: float | None = None
+    promises: tuple[PromiseState, ...] | None = None
 
     def to_json(self) -> str:
         """One line of JSON."""
