@@ -198,11 +198,12 @@ def _insert_chunks(db: Session, run_id: str, chunks: Iterable[ChunkRow]) -> None
         (run_id, c.index, pack(c.batches), c.attempts, c.failed, c.finished, c.since_s)
         for c in chunks
     )
-    while part := list(islice(rows, 200)):
-        db.executemany(
+    while part := list(islice(rows, 100)):
+        places = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * len(part))
+        db.execute(
             "INSERT INTO chunk (run_id, idx, batches, attempts, failed, finished, since_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            part,
+            f" VALUES {places}",
+            [value for row in part for value in row],
         )
 
 
