@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,12 @@ _NUMBERS = count(1)
 class PostgresServer:
     """One server with a data folder of its own; `stop` removes it.
 
-    *settings* are the server's, as in postgresql.conf.
+    *settings* are the server's, as in postgresql.conf. *within*: a command that the server is
+    started by, which ends by executing the words that follow it.
     """
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, within: Sequence[str] = (), **settings: str) -> None:
+        self._within = within
         self._settings = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         self._folder = Path(tempfile.mkdtemp(prefix="ventil-postgres-"))
         self._folder.chmod(0o755)
@@ -77,7 +80,8 @@ class PostgresServer:
         log = open(self._folder / "log", "ab")  # noqa: SIM115 - the server's, to the end
         self._process = subprocess.Popen(
             [
-                str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port),
+                *self._within, str(self._programs / "postgres"),
+                "-D", str(self._data), "-p", str(self.port),
                 "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
                 "-c", "fsync=off", "-c", "max_connections=80", "-c", "shared_buffers=32MB",
                 *self._settings,

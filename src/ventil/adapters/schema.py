@@ -63,6 +63,11 @@ def found_version(db: sa.Connection, place: str, *, shared: bool) -> int:
     if shared and SCHEMA not in inspector.get_schema_names():
         return 0
     schema = SCHEMA if shared else None
+    if shared and not db.scalar(sa.text(f"SELECT has_schema_privilege('{SCHEMA}', 'USAGE')")):
+        raise Wrong(  # to whom it may not look into, the server says that it is not there
+            f"{place} refuses us: permission denied for schema {SCHEMA}",
+            hint=f"grant it: GRANT USAGE ON SCHEMA {SCHEMA}, and the rights to its tables",
+        )
     names = set(inspector.get_table_names(schema=schema))
     if t.version.name not in names:
         if names:
