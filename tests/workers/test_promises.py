@@ -32,11 +32,11 @@ def pacer_of(most: int) -> Pacer:
 
 
 def test_what_is_promised_is_more_than_is_held() -> None:
-    """By half, and by some at least, also for who holds nothing."""
-    promises = promised({"v": 1, "w": 10})
-    assert promises == {"v": 1 + SPARE, "w": 15}
-    assert kept(promises, {"v": 3, "w": 15, "x": SPARE})
-    assert not kept(promises, {"w": 16})
+    """By a quarter, and by some at least, also for who holds nothing."""
+    promises = promised({"v": 1, "w": 20})
+    assert promises == {"v": 1 + SPARE, "w": 25}
+    assert kept(promises, {"v": 3, "w": 25, "x": SPARE})
+    assert not kept(promises, {"w": 26})
     assert not kept(promises, {"x": SPARE + 1})
     assert most_held(promises, "x") == SPARE
 
@@ -172,5 +172,38 @@ def test_a_pacer_dies_while_another_one_is_stopped(
         assert len(held) + len(got) <= 8
         await kill(two)
         await three.leave()
+
+    tell(story)
+
+
+@pytest.mark.parametrize("pacer", ["the same", "another"])
+def test_who_wakes_up_and_ends_gives_its_slots_back(
+    url: str, quick: None, monkeypatch: pytest.MonkeyPatch, pacer: str
+) -> None:
+    """Long before its requests would have timed out, for whoever paces then."""
+    monkeypatch.setattr(roster, "QUIET_S", 0.5)
+    monkeypatch.setattr(roster, "SILENT_S", 1.0)
+
+    async def story() -> None:
+        notes: list[str] = []
+        one, two, three = (
+            worker_of(url, name, notes, most=4) for name in ("one", "two", "three")
+        )
+        for worker in (one, two, three):
+            worker._terms._timeouts_s = {KEY: LONG_S}
+            await worker.join()
+            settle(worker, await permit_of(worker))
+        for _ in range(3):
+            await permit_of(two)
+        await until(lambda: one._terms.mine[KEY].promises.get("two", 0) >= 3)
+        freeze(two)
+        await until(lambda: any("two is gone (silent)" in note for note in notes))
+        if pacer == "another":
+            await kill(one)
+        await two.leave()
+        for pending in (4, 3, 2, 1):
+            await permit_of(three, pending=pending)
+        for worker in (one, three):
+            await worker.leave()
 
     tell(story)

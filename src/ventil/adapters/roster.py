@@ -93,8 +93,10 @@ class Roster:
         async with connection.transaction():
             if worker != self._worker:
                 await connection.execute(f"SET LOCAL lock_timeout = {LOCK_MS}")
+            # Who leaves after all has nothing under way any more, whatever was thought of it.
             done = await connection.execute(
-                "UPDATE worker SET gone = %s WHERE id = %s AND gone IS NULL", (how, worker)
+                "UPDATE worker SET gone = %s WHERE id = %s AND (gone IS NULL OR gone = %s)",
+                (how, worker, "silent" if how == "left" else None),
             )
             await connection.execute(
                 "UPDATE chunk SET owner = NULL WHERE owner = %s AND NOT finished", (worker,)

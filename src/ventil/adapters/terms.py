@@ -71,6 +71,8 @@ class Term:
     """What workers have under way, of whom there is more to hear."""
     told: dict[str, Any] = field(default_factory=dict)
     """What each worker was told last of the provider's condition."""
+    silent: set[str] = field(default_factory=set)
+    """Those that may live on, unseen, and hold slots that long."""
     former: Mapping[str, int] | None = None
     """What the former pacer has promised; None when it has said nothing of it."""
     promises: Mapping[str, int] = field(default_factory=dict)
@@ -90,6 +92,7 @@ class Term:
         if self.former is not None:
             self.pacer.reserve(worker, most_held(self.former, worker), until_s)
             self.awaited.discard(worker)
+            self.silent.add(worker)
 
     def until(self, now_s: float) -> float | None:
         """When a grant that is made now has to end; None when none may be made."""
@@ -240,11 +243,21 @@ class Terms:
                 over_s = now_s + LEASE_S + term.pacer.longest_s(timeout_s)
                 if how == "silent":  # it may live on, until its requests time out
                     over_s = now_s + LEASE_S + timeout_s
+                    term.silent.add(worker)
                 term.pacer.gone(worker, over_s=over_s)
             if term.awaited - set(present) and term.unheard_s is not None:
                 longest_s = term.pacer.longest_s(self._timeouts_s[key])
                 term.unheard_s = max(term.unheard_s, now_s + LEASE_S + longest_s)
             term.awaited &= set(present)
+            term.silent &= term.pacer.held.keys()
+            for worker in term.silent.copy():
+                if (
+                    how := await how_gone(connection, worker)
+                ) == "left":  # it woke up, and ended
+                    over_s = now_s + LEASE_S + term.pacer.longest_s(timeout_s)
+                    term.pacer.gone(worker, over_s=over_s)
+                if how == "left" or (how is None and worker not in quiet):
+                    term.silent.discard(worker)
             term.pacer.quiet = quiet
             for worker in term.awaited & set(quiet):
                 term.reserve(worker, now_s + LEASE_S + timeout_s)

@@ -349,6 +349,9 @@ class Pacer:
             if out.grant.worker == worker:
                 self._uses.end(number)
                 self._lost[number] = max(over_s, out.grant.use_by_s + SURELY_OVER_S)
+        for number, whose in self._whose.items():
+            if whose == worker:
+                self._strangers[number] = min(self._strangers[number], over_s)
 
     def retune(self, policy: Policy, now_s: float) -> None:
         """Another policy holds from now on; see `core.retune`."""

@@ -16,7 +16,7 @@ SPARE = 2
 
 def promised(held: Mapping[str, int]) -> dict[str, int]:
     """The most that each worker may come to hold, from what it *held* when that was stored."""
-    return {worker: count + max(SPARE, count // 2) for worker, count in held.items()}
+    return {worker: count + max(SPARE, count // 4) for worker, count in held.items()}
 
 
 def most_held(promises: Mapping[str, int], worker: str) -> int:
