@@ -37,6 +37,7 @@ docs: $(VENV)/.dev ## write the generated pages of docs/reference
 	$(BIN)/python scripts/settings_reference.py
 	$(BIN)/python scripts/cli_reference.py
 	$(BIN)/python scripts/changelog_schema.py
+	$(BIN)/python scripts/own_reference.py
 
 picture: $(VENV)/.dev ## draw docs/demo.svg anew
 	$(BIN)/python scripts/demo_picture.py

@@ -46,9 +46,11 @@ def judge_as_http_says(request: Request, reply: Reply, now_s: float) -> Outcome:
 class OwnJob:
     """One provider, one record a request, whatever the recipe makes of it.
 
-    `profile` names the job too. `fetch` is pure, see `ventil.core.exchange`; to be taken up
-    after a kill it must take the same steps whenever it is sent the same answers. `defers`:
-    it awaits answers that come hours later. `judge`: see `providers.profile.Api`.
+    `profile` names the job too. `fetch(record, period, good)`, *good* being the record's last
+    good value or None, is a generator and pure: it yields steps, is sent what came of each,
+    and returns samples. To be taken up after a kill it must take the same steps whenever it
+    is sent the same answers. `judge(request, reply, now_s)` says what a reply means to the
+    governor. `defers`: the recipe awaits answers that come hours later.
     """
 
     profile: Profile
