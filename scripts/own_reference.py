@@ -112,10 +112,7 @@ def signature(name: str) -> str:
                 default = " = {}"
         star = "*" if parameter.kind is inspect.Parameter.VAR_POSITIONAL else ""
         words.append(f"{star}{parameter.name}: {text}{default}")
-    if is_dataclass(thing):
-        result = ""
-    else:
-        result = f" -> {shown.return_annotation}"
+    result = "" if is_dataclass(thing) else f" -> {shown.return_annotation}"
     if len(line := f"{name}({', '.join(words)}){result}") > 96:
         line = "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){result}"])
     return line
