@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import count
 
 import psycopg
 import pytest
@@ -308,6 +309,27 @@ def test_a_stopped_clock_is_nobodys_business(url: str, quick: None) -> None:
         assert row is not None
         assert abs(one.clock.now_s() - row[0]) < 5.0
         await one.leave()
+
+    tell(story)
+
+
+def test_the_time_is_known_well_before_the_first_grant(url: str, quick: None) -> None:
+    """Who is not let run while it reads the clock first reads it again."""
+
+    async def story() -> None:
+        one = worker_of(url, "one", [])
+        steady, calls = one.clock._elapsed, count()
+        one.clock._elapsed = lambda: steady() + (10.0 if next(calls) else 0.0)
+        read: list[float] = []
+        note, one.clock.read = (
+            one.clock.read,
+            lambda *at: (read.append(at[2] - at[0]), note(*at)),
+        )  # type: ignore[method-assign,assignment,func-returns-value]
+        async with await one._connect() as connection:
+            await one._read_clock(connection)
+        assert read[0] >= 10.0
+        assert len(read) >= 2
+        assert one.clock.error_s <= min(read)
 
     tell(story)
 

@@ -57,14 +57,18 @@ class Roster:
     async def look(self, connection: Connection) -> Mapping[str, str]:
         """Give up who is gone; those that live, ourselves among them.
 
-        With the provider keys they serve, as a list in JSON.
+        With the provider keys they serve, as a list in JSON. Reads the database's clock, too.
         """
+        before_s = self._clock.elapsed_s()
         found = await connection.execute(_ALL)
+        after_s = self._clock.elapsed_s()
         rows = await found.fetchall()
+        if rows:  # it is a statement that waits for no disk
+            self._clock.read(before_s, rows[0][-1], after_s)
         now_s = self._clock.now_s()
         live: dict[str, str] = {}
         quiet: set[str] = set()
-        for worker, number, seen_s, provider_keys, locked in rows:
+        for worker, number, seen_s, provider_keys, locked, _ in rows:
             self.numbers[worker] = number
             if worker == self._worker:
                 live[worker] = provider_keys
@@ -80,7 +84,7 @@ class Roster:
             else:
                 live[worker] = provider_keys
         self._silence.forget(keep=live)
-        locks = {worker for worker, _, _, _, locked in rows if locked}
+        locks = {row[0] for row in rows if row[4]}
         self.present = frozenset(live.keys() & (locks | {self._worker}))
         self.quiet = self.present & quiet
         return live
@@ -135,6 +139,6 @@ HAS_SESSION = f"""EXISTS (
 _HOW_GONE = f"SELECT w.gone, {HAS_SESSION} FROM worker w WHERE w.id = %s"
 
 _ALL = f"""
-SELECT w.id, w.number, w.seen_s, w.providers, {HAS_SESSION}
+SELECT w.id, w.number, w.seen_s, w.providers, {HAS_SESSION}, {NOW}
 FROM worker w WHERE w.gone IS NULL
 """
