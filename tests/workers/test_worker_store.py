@@ -150,3 +150,22 @@ def test_a_day_is_folded_once_nobody_works_on_it(url: str) -> None:
     assert people.good(SERIES, ["a"])["a"].value == 1
     people.close()
     store.close()
+
+
+def test_last_good_values_are_those_of_the_latest_day(url: str) -> None:
+    """Of days that are folded already, and of days that are not; as any other store says."""
+    store, plain = WorkerStore(url, "w"), open_store(url)
+    try:
+        for number, day in enumerate(("2025-11-19", "2025-11-20")):
+            keys = ("a", "b") if number == 0 else ("b", "c")
+            plain.create_run(run_of(f"r{number}", day), keys, ())
+            samples = [(Sample(k, Status.OK, 10 * number + 1, WEEK), NOW_S) for k in keys]
+            plain.record(SERIES, day, f"r{number}", samples)
+            plain.update_run(f"r{number}", state=RunState.DONE)  # the next one folds its day
+        asked = ("a", "b", "c", "d")
+        found = [*store.entries(SERIES, DAY, asked)]
+        assert found == [*plain.entries(SERIES, DAY, asked)]
+        assert [good and good.value for _, _, good in found] == [1, 11, 11, None]
+    finally:
+        store.close()
+        plain.close()

@@ -148,6 +148,15 @@ class PostgresDatabase(Database):
         self._kept = kept
         return connection
 
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection of SQLAlchemy's to read from, with no BEGIN and no ROLLBACK."""
+        with (
+            self.faults(),
+            self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as db,
+        ):
+            yield db
+
     def upsert_samples(self, db: Session, rows: Sequence[Sequence[Any]]) -> None:
         # In the order of their keys: two workers never wait for each other in a circle.
         rows = [(*row[:-1], without_nul(row[-1])) for row in rows]

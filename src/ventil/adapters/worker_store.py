@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from ventil.adapters.database import Rows, Session
 from ventil.adapters.postgres import PostgresDatabase
-from ventil.adapters.rows import unpack
+from ventil.adapters.rows import interval, unpack
 from ventil.adapters.sql import SqlStore
+from ventil.core.model import Good
 from ventil.errors import Fenced
 from ventil.ports import ChunkRow, RunState
 
@@ -117,6 +118,26 @@ class WorkerStore(SqlStore):
     def run_keys(self, run_id: str) -> list[str]:
         """None, as nothing here asks for all of a run's records: a chunk names its own."""
         return []
+
+    # -- last good values: looked for in one statement, as each is a way there and back ------
+
+    def _unfolded(self, db: Session, series_id: int) -> list[str]:
+        """None: `_add_good` looks itself."""
+        return []
+
+    def _add_good(
+        self,
+        db: Session,
+        series_id: int,
+        unfolded: Sequence[str],
+        asked: Sequence[str],
+        found: dict[str, Good],
+    ) -> None:
+        """Add the last good values of the keys *asked*, of unfolded days too."""
+        keys = self._database.keys(asked)
+        rows = db.execute(_GOOD, (series_id, keys, series_id, keys))
+        for key, value, start, end, fetched_s in rows:
+            found[key] = Good(value, interval(start, end), fetched_s)
 
     def save_provider(self, key: str, state: str, stamp_s: float) -> None:
         """Nothing: the pacer alone stores what the governor knows."""
@@ -262,3 +283,15 @@ def parts_of(store: SqlStore, run_id: str) -> list[Mapping[str, Any]]:
     with store._database.direct() as db:
         rows = db.execute("SELECT tallies FROM run_part WHERE run_id = ?", (run_id,))
         return [json.loads(row[0]) for row in rows]
+
+
+_GOOD = """
+SELECT key, value, start, "end", fetched_s FROM (
+  SELECT '' AS day, key, value, start, "end", fetched_s FROM good
+  WHERE series_id = ? AND key = ANY(?)
+  UNION ALL
+  SELECT s.day, s.key, s.value, s.start, s."end", s.fetched_s
+  FROM unfolded u JOIN sample s ON s.series_id = u.series_id AND s.day = u.day
+  WHERE u.series_id = ? AND s.key = ANY(?) AND s.status = 'ok'
+) AS found ORDER BY day
+"""

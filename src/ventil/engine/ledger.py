@@ -23,7 +23,7 @@ from ventil.ports import Recorder, Store
 LONGEST_WAIT_S = 0.001
 """The longest that a sample waits for others to be committed with."""
 
-RECORDER_WAITS_S = 0.02
+RECORDER_WAITS_S = 0.04
 """The same where nobody waits for the commit but a chunk at its end."""
 
 
