@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
 
 from postgres_server import PASSWORD, PostgresServer
+from ventil.adapters import shared_lock
+from ventil.adapters.shared_lock import SharedLock
 from ventil.adapters.sql import open_store, upgrade_database
 from ventil.adapters.tables import SCHEMA_VERSION, metadata
 from ventil.errors import SettingError, StateError, VentilError, WrongDatabase
@@ -120,6 +123,26 @@ def test_no_rights(postgres: PostgresServer) -> None:
     assert isinstance(refused(guest), WrongDatabase)
     postgres.run("GRANT USAGE ON SCHEMA ventil TO guest", database=url)
     assert "permission denied" in refused(guest).message
+
+
+def test_a_pooler_that_keeps_no_sessions(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one client sets and another sees is told, exit 2; a server itself passes.
+
+    The pooler is played: both clients are given one session.
+    """
+    url = postgres.database()
+    upgrade_database(url)
+    shared_lock.check_sessions(url)
+    with shared_lock.connected(url) as session:
+        monkeypatch.setattr(shared_lock, "connected", lambda _: nullcontext(session))
+        for attempt in (shared_lock.check_sessions, lambda u: SharedLock(u).acquire("job")):
+            with pytest.raises(WrongDatabase, match="keeps no sessions") as caught:
+                attempt(url)
+            assert caught.value.exit_code == 2
+            assert "pool_mode = session" in (caught.value.hint or "")
+            assert PASSWORD not in caught.value.message
 
 
 def test_upgrades_at_the_same_time(postgres: PostgresServer) -> None:

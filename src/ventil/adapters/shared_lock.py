@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from ventil.adapters.postgres import (
     conninfo,
     place_of,
 )
+from ventil.errors import WrongDatabase
 
 _LOCK_CLASS = 1_447_382_357
 _FRESH_S = 10.0
@@ -37,6 +39,25 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
             yield connection
     except psycopg.Error as error:
         raise as_postgres_error(error, place_of(url)) from error
+
+
+def check_sessions(url: str) -> None:
+    """Raise WrongDatabase when a pooler before the server keeps no sessions.
+
+    Between transactions it would hand the connection of one client to another: locks that a
+    session holds and what it listens to would be lost without a word. What one client sets is
+    then seen by the next, as a pooler prefers the connection that was used last.
+    """
+    with connected(url) as one, connected(url) as other:
+        for _ in range(3):
+            mark = secrets.token_hex(8)
+            one.execute("SELECT set_config('ventil.session', %s, false)", (mark,))
+            row = other.execute("SELECT current_setting('ventil.session', true)").fetchone()
+            if row is not None and row[0] == mark:
+                raise WrongDatabase(
+                    f"{place_of(url)} is behind a pooler that keeps no sessions",
+                    hint="connect to the server itself, or set pool_mode = session",
+                )
 
 
 def ahead_s(url: str) -> float:
@@ -89,6 +110,7 @@ class SharedLock:
         """Take the lock of the job in *words*; False when another command holds it."""
         digest = hashlib.sha256(words.encode()).digest()
         number = int.from_bytes(digest[:4], "big", signed=True)
+        check_sessions(self._url)
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(connected(self._url))
             row = connection.execute(

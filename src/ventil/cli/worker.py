@@ -66,6 +66,7 @@ def worker(
     for name in names:
         workshop.settings.provider(name)
     workshop.store().close()  # a database that cannot be used is said at once
+    workshop.check_sessions()
     reporter = reporter_for(quiet=quiet)
 
     async def work() -> None:

@@ -92,6 +92,10 @@ class Workshop:
         url = self.settings.database_url
         return *upgrade_database(url), database_place(url)
 
+    def check_sessions(self) -> None:
+        """Raise WrongDatabase when a pooler before a shared database keeps no sessions."""
+        shared_lock.check_sessions(self.settings.database_url)
+
     def lock(self) -> StateLock | SharedLock:
         """The lock of the state folder: one runner at a time. On a server, of each job."""
         if self.shared:
