@@ -162,7 +162,7 @@ class WaitingRows:
     ) -> int | None:
         due = (
             "SELECT key FROM waiting WHERE run_id = ? AND chunk IS NULL AND look_s <= ?"
-            " ORDER BY look_s, key LIMIT ?"
+            " ORDER BY look_s LIMIT ?"  # as the index has them: no sorting of all that are due
         )
         with self._database.direct() as db:
             if db.execute(due, (run_id, now_s, 1)).fetchone() is None:
