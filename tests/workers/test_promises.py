@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from test_pacing import KEY, kill, permit_of, quick, settle, tell, until, url, worker_of
@@ -76,6 +77,19 @@ def test_what_a_stopped_one_may_hold_comes_back_in_time() -> None:
     assert len(pacer.grants(3.0)) == 2
     assert len(pacer.grants(6.0)) == 3
     assert len(pacer.grants(11.0)) == 3
+
+
+def test_a_limit_that_begins_anew_is_not_all_taken_by_the_stopped() -> None:
+    """It begins at half of what was good; together they have no more than that was."""
+    policy = Policy(max_in_flight=20, adaptive=True, timeout_s=5.0)
+    before = Governor(policy, 0.0).state(0.0)
+    assert before.limit is not None
+    state = replace(before, limit=replace(before.limit, limit=20.0, good=20.0))
+    pacer = Pacer(Governor(policy, 1.0, state=state), 1.0)
+    assert pacer._governor.limit == 10
+    pacer.reserve("u", 12, 60.0)
+    pacer.wanted("v", "a", KIND, 1000)
+    assert len(pacer.grants(1.0)) == 8
 
 
 def test_who_tells_nothing_gets_its_part_and_no_more() -> None:

@@ -262,10 +262,14 @@ class Pacer:
         self.used(number, at_s if sent_s is None else sent_s)
         out = self._out.pop(number, None)
         asleep = asleep or (out is not None and out.grant.worker in self.quiet)
+        if asleep and outcome.verdict is Verdict.LIVE:
+            outcome = replace(
+                outcome, verdict=Verdict.IGNORED
+            )  # read late: no sign of slowness
         if outcome.verdict in _ANSWERED and not asleep:
             self._uses.answered(number, at_s)
         else:
-            self._uses.ended(number, at_s)  # or read late: no sign of how long answers take
+            self._uses.ended(number, at_s)
         if out is not None:
             if out.permit is not None:
                 out.permit.record = record
@@ -420,9 +424,13 @@ class Pacer:
         if free_s is None or free_s > now_s:
             return Wait(free_s, Reason.QUOTA, f"quota {quota}")
         if self._strangers or self._beyond:
-            limit = self._governor.condition(now_s).limit
+            limit = self._governor.parts.limit
             others = len(self._strangers) + len(self._beyond)
-            if self._governor.in_flight + others >= limit:
+            # What a stopped worker may hold is no part of a limit that has just begun anew at
+            # half of what was good: of this it would leave nothing to the others.
+            asleep = sum(number < 0 for number in self._whose)
+            room = max(limit.whole, int(limit.good)) - self._governor.in_flight - others
+            if room <= 0 or self._governor.in_flight + others - asleep >= limit.whole:
                 first_s = min(self._strangers.values(), default=None)
                 words = f"{others} in flight that were let out before"
                 return Wait(first_s, Reason.CONCURRENCY_LIMIT, words)
