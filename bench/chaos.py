@@ -42,7 +42,7 @@ RECORDS, QUICK = 20_000, 2_400
 WORKERS = 4
 MOST_IN_FLIGHT = 20
 CRASHES = 3
-LATENCY_S = 0.1
+LATENCY_S, QUICK_LATENCY_S = 0.1, 0.25  # few records last until all has happened
 MOST_RECOVERY_S = 10.0
 _MOST_S = 600.0  # no measure of speed: when something hangs
 
@@ -233,14 +233,16 @@ def until(done: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def chaos(seed: int, records: int, events: int, crashes: int) -> dict[str, Any]:
+def chaos(
+    seed: int, records: int, events: int, crashes: int, latency_s: float = LATENCY_S
+) -> dict[str, Any]:
     """One disturbed run, from its submission to its artefact."""
     happening = plan(seed, records, events, crashes)
     packages = dict(catalogues.synthetic(records, scoped=1.0, seed=seed))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         names, counts, _ = catalogues.write(packages.items(), folder)
-        with cluster(folder, counts=counts, latency_s=LATENCY_S) as found:
+        with cluster(folder, counts=counts, latency_s=latency_s) as found:
             found.settings(
                 '[run]\nchunk_size = 20\nretries = 5\nretry_delay = "1s"\n',
                 quotas="[]",
@@ -300,7 +302,8 @@ def chaos(seed: int, records: int, events: int, crashes: int) -> dict[str, Any]:
 
 def measure(seed: int, records: int, *, quick: bool) -> dict[str, Any]:
     """One seed, and what it says of the goals."""
-    found = chaos(seed, records, 6 if quick else 24, 2 if quick else CRASHES)
+    sizes = (6, 2, QUICK_LATENCY_S) if quick else (24, CRASHES, LATENCY_S)
+    found = chaos(seed, records, *sizes)
     happened = found["happened"]
     table(
         f"{records:,} records, {WORKERS} workers, seed {seed}",
