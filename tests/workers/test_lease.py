@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ventil.core.exchange import Outcome, Verdict
 from ventil.core.lease import Leases
 from ventil.core.pacer import Grant
 from ventil.core.permit import Permit, Wait
@@ -98,22 +97,3 @@ def test_a_grant_that_is_heard_of_twice_counts_once() -> None:
         leases.granted(grant(1))
     assert isinstance(governor.admit(0.1), Permit)
     assert isinstance(governor.admit(0.1), Wait)
-
-
-def test_what_a_quota_holds_back_is_told_together() -> None:
-    """Uses and good answers are in no hurry while a quota binds; anything else is."""
-    told: list[str] = []
-    leases = Leases(lambda: told.append("now"), lambda: told.append("soon"))
-    leases.count_by("run", lambda: {(1, False): 5})
-    governor = leases.governor("run")
-    leases.wait = Wait(100.0, Reason.QUOTA, "quota 10/s")
-    for number in (1, 2):
-        leases.granted(Grant(number, "w", "run", 1, False, 1.0))
-    told.clear()
-    first, second = governor.admit(0.0), governor.admit(0.0)
-    assert isinstance(first, Permit)
-    assert isinstance(second, Permit)
-    governor.settle(first, 0.1, Outcome(Verdict.LIVE))
-    assert set(told) == {"soon"}
-    governor.settle(second, 0.1, Outcome(Verdict.OVERLOADED))
-    assert told[-1] == "now"

@@ -220,7 +220,7 @@ class Leases:
             if run not in self._lines:
                 left = pending - 1 - len(self._stock.get((run, kind), ()))
                 self._want[run, kind] = max(0, left)
-            (self._later if grant.standing or self._rationed else self._news)()
+            (self._later if grant.standing else self._news)()
             in_flight = len(self._under_way)
             return Permit(
                 grant.number, now_s, weight, retry, record, in_flight, 0,
@@ -287,16 +287,7 @@ class Leases:
         self._done.append(over)
         if outcome.verdict is Verdict.THROTTLED or outcome.retry_after_s is not None:
             self._later_said.append(over)
-        plain = outcome.verdict is Verdict.LIVE and not outcome.hints
-        (self._later if plain and self._rationed else self._news)()
-
-    @property
-    def _rationed(self) -> bool:
-        """Whether a quota binds and no slot is wanted: what is told is in no hurry.
-
-        It binds for a while yet, so that there are more of its kind to be told with.
-        """
-        return self.wait is not None and self.wait.reason is Reason.QUOTA
+        self._news()
 
     def _may_go_on(self, grant: Grant, now_s: float, outcome: Outcome) -> bool:
         """Whether the next request may go on a standing grant, and there is one."""

@@ -71,7 +71,7 @@ SURELY_OVER_S = 1.0
 _HEARD_S = 0.01
 """A step of the limit is heard of everywhere after so long, or a little later."""
 
-_TOLD_S = 0.1
+_TOLD_S = 0.05
 """Whether a grant was used is usually told sooner."""
 
 _TOGETHER_S = 0.2
