@@ -1,10 +1,11 @@
 """Planning: batches into chunks, and how long they take."""
 
+import random
 from collections.abc import Iterable, Iterator
 
 import pytest
 
-from ventil.core.plan import estimate, plan
+from ventil.core.plan import BLOCK, estimate, plan
 from ventil.core.quota import Quota
 
 
@@ -28,6 +29,15 @@ def test_bulk_batches_come_first() -> None:
     made = plan(["@s/a", "b", "@s/c", "d"], batches=pairs)
     (chunk,) = made.chunks
     assert [batch.keys for batch in chunk.batches] == [("b", "d"), ("@s/a",), ("@s/c",)]
+
+
+def test_neighbours_by_name_are_asked_together_and_blocks_keep_their_order() -> None:
+    """What is written together shares pages; the first of a long list is still asked first."""
+    names = [f"@s/{i:05}" for i in range(2 * BLOCK)]
+    shuffled = random.Random(1).sample(names[BLOCK:], BLOCK) + names[:BLOCK]
+    made = plan(shuffled, batches=pairs)
+    asked = [key for chunk in made.chunks for key in chunk.keys]
+    assert asked == names[BLOCK:] + names[:BLOCK]
 
 
 def test_a_batch_larger_than_a_chunk_is_not_split() -> None:

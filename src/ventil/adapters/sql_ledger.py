@@ -49,6 +49,7 @@ class Ledger:
         """
         rows = []
         unknown = []
+        kept = []
         with self._database.transaction() as db:
             series_id = self._series_id(db, series)
             if series_id < 0:
@@ -57,18 +58,21 @@ class Ledger:
                 )
                 series_id = self._series_id(db, series)
             covers, (start, end) = None, days(None)
+            last, word = None, ""
             for sample, at_s in samples:
-                key, status, value = sample.key, sample.status, sample.value
+                key, status = sample.key, sample.status
                 if sample.interval is not covers:  # nearly all cover the same days
                     covers = sample.interval
                     start, end = days(covers)
+                if status is not last:  # and are ok
+                    last, word = status, status.value
                 rows.append(
                     (
                         series_id,
                         day,
                         key,
-                        status.value,
-                        value,
+                        word,
+                        sample.value,
                         start,
                         end,
                         at_s,
@@ -79,11 +83,14 @@ class Ledger:
                 )
                 if status is Status.UNKNOWN:
                     unknown.append((series_id, day, key))
+                if sample.kept is not None:
+                    kept.append((sample.kept, at_s))
             self._note_unfolded(db, series_id, day)
             if unknown:  # may take the place of a good sample
                 db.executemany(f"{_FOLD} AND key = ? {_INTO_GOOD}", unknown)
             self._database.upsert_samples(db, rows)
-            keep(db, series_id, ((s.kept, at_s) for s, at_s in samples if s.kept is not None))
+            if kept:
+                keep(db, series_id, kept)
             if stepped:
                 forget_steps(db, run_id, [sample.key for sample, _ in samples])
         self._series[series] = series_id  # only once it is committed
@@ -100,6 +107,8 @@ class Ledger:
         floor = float("-inf") if since_s is None else since_s
         with self._database.direct() as db:
             series_id = self._series_id(db, series)
+            if not db.execute(_ANY, (series_id, day)).fetchone():
+                return found
             for part in parts(keys):
                 rows = db.execute(
                     "SELECT key FROM sample WHERE series_id = ? AND day = ?"
@@ -137,7 +146,7 @@ class Ledger:
         """
         with self._database.direct() as db:
             series_id = self._series_id(db, series)
-            unfolded = self._unfolded(db, series_id)
+            unfolded = self._earlier(db, series_id, day)
             for part in parts(keys):
                 yield from self._entries(db, series_id, day, unfolded, part)
 
@@ -149,7 +158,7 @@ class Ledger:
         unfolded: Sequence[str],
         part: Sequence[str],
     ) -> Iterator[tuple[str, Entry | None, Good | None]]:
-        """`entries` of one part of the keys."""
+        """`entries` of one part of the keys; *unfolded* need not hold *day* itself."""
         rows = {
             row[0]: row
             for row in db.execute(
@@ -185,7 +194,7 @@ class Ledger:
         """
         with self._database.direct() as db:
             series_id = self._series_id(db, series)
-            unfolded = self._unfolded(db, series_id)
+            unfolded = self._earlier(db, series_id, day)
             for part in parts(keys):
                 numbers = {
                     key: (value, start, end)
@@ -235,6 +244,10 @@ class Ledger:
                 "SELECT day FROM unfolded WHERE series_id = ? ORDER BY day", (series_id,)
             )
         ]
+
+    def _earlier(self, db: Session, series_id: int, day: str) -> list[str]:
+        """The same without *day* itself, of which the caller knows what is ok."""
+        return [other for other in self._unfolded(db, series_id) if other != day]
 
     def _add_good(
         self,
@@ -294,6 +307,8 @@ class Ledger:
 
 
 _STATUS = {status.value: status for status in Status}
+
+_ANY = "SELECT 1 FROM sample WHERE series_id = ? AND day = ? LIMIT 1"
 
 _OVER = """
 SELECT u.series_id, u.day FROM unfolded u JOIN series s ON s.id = u.series_id

@@ -23,16 +23,17 @@ class Progress:
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Count samples that are stored."""
+        counts, done = self.counts, self.done
+        last, word = None, ""  # nearly all have the same status
         for sample in samples:
-            before = self.done.get(sample.key)
-            status = sample.status.value
-            if before is not None:
-                self.counts[before] -= 1
-            self.counts[status] = self.counts.get(status, 0) + 1
-            if sample.status.settles:
-                self.done.pop(sample.key, None)
-            else:
-                self.done[sample.key] = status
+            status = sample.status
+            if done and (before := done.pop(sample.key, None)) is not None:
+                counts[before] -= 1
+            if status is not last:
+                last, word = status, status.value
+            counts[word] = counts.get(word, 0) + 1
+            if not status.settles:
+                done[sample.key] = word
 
     @property
     def answered(self) -> int:

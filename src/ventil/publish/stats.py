@@ -20,6 +20,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -114,15 +115,25 @@ def publish_stats(output: Path, heading: Heading, records: Iterable[Published]) 
     intervals: Counter[Interval] = Counter()
 
     def numbers() -> Iterator[tuple[str, int]]:
+        covers: Interval | None = None
+        ok = alike = 0  # nearly all are ok and cover the same days, whose hash is dear
         for record in records:
-            if record.status is not Status.OK:
+            if record.status is Status.OK:
+                ok += 1
+                if record.interval is not covers:
+                    if covers is not None:
+                        intervals[covers] += alike
+                    covers, alike = record.interval, 0
+                alike += 1
+            else:
                 record = former.carried(record)
                 doubtful.append(record)
-            elif record.interval is not None:
-                intervals[record.interval] += 1
-            statuses[record.status] += 1
+                statuses[record.status] += 1
             if record.value is not None:
                 yield record.key, record.value
+        statuses[Status.OK] += ok
+        if covers is not None:
+            intervals[covers] += alike
 
     def nothing_instead() -> bool:
         return output.exists() and has_nothing(counted(statuses))
@@ -150,8 +161,9 @@ def _write_stats(file: IO[str], numbers: Iterable[tuple[str, int]], heading: Hea
     comma = ""
     name = json.encoder.encode_basestring
     ecosystem = name(heading.ecosystem)
-    for key, value in numbers:
-        file.write(f'{comma}{name(key)}:{{"downloads":{{{ecosystem}:{value}}}}}')
+    entries = (f'{name(key)}:{{"downloads":{{{ecosystem}:{value}}}}}' for key, value in numbers)
+    while part := ",".join(islice(entries, 1000)):
+        file.write(comma + part)
         comma = ","
     file.write(f'}},"updated":"{rfc3339(heading.finished_s)}"}}\n')
 
