@@ -2,8 +2,8 @@
 
     python -m bench.cost [--quick]
 
-Both fetch the same catalogue in the same requests from the unlimited simulator, which is
-another process, turn by turn (A B A B ...), each in a process of its own. The simulator
+Both fetch the same catalogue in the same requests, in the same order, from the unlimited
+simulator, which is another process, turn by turn (A B A B ...), each in a process of its own. The simulator
 itself says how many requests it got and how long it took from the first to the last.
 
 CPU is user and system time of the client's process, all threads, less what the same
@@ -25,6 +25,7 @@ from typing import Any
 from bench import catalogues
 from bench.processes import VENTIL, Cost, Simulator, measured, simulator
 from bench.results import digits, goal, median, run, table
+from ventil.core.plan import plan
 from ventil.providers.npm_downloads import batches
 
 MOST_CPU = 1.5
@@ -75,7 +76,9 @@ class Bench:
     def bare(self, names: Path) -> Turn:
         """The bare loop."""
         listed = folder_file(self.folder, "batches.json")
-        listed.write_text(json.dumps(list(batches(names.read_text().split()))))
+        planned = plan(names.read_text().split(), batches=batches)
+        asked = [batch.keys for chunk in planned.chunks for batch in chunk.batches]
+        listed.write_text(json.dumps(asked))
         output = folder_file(self.folder, "bare.json")
         return self._turn(
             sys.executable,
