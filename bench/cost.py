@@ -3,8 +3,9 @@
     python -m bench.cost [--quick]
 
 Both fetch the same catalogue in the same requests, in the same order, from the unlimited
-simulator, which is another process, turn by turn (A B A B ...), each in a process of its own. The simulator
-itself says how many requests it got and how long it took from the first to the last.
+simulator, which is another process, turn by turn (A B A B ...), each in a process of its
+own. The simulator itself says how many requests it got and how long it took from the first
+to the last.
 
 CPU is user and system time of the client's process, all threads, less what the same
 command costs for a catalogue of a single name (start-up: imports, opening the state, the

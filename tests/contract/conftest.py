@@ -28,6 +28,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of each kind, of this test alone."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ventil.sqlite"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    database = server.database()
+    upgrade_database(database)
+    return database
+
+
 @pytest.fixture(scope="session")
 def upgraded_postgres(postgres: PostgresServer) -> str:
     """The URL of a database with our schema."""

@@ -3,55 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from postgres_server import PostgresServer
-from ventil.adapters.sql import SqlStore, open_store, upgrade_database
+from orders import ORDERS
+from ventil.adapters.sql import SqlStore, open_store
 from ventil.core.fold import Counts
-from ventil.core.model import Interval
 from ventil.errors import Cancelled, Interrupted, StateError, Suspended, VentilError
 from ventil.ports import ChunkRow, Run, RunState
 from ventil.wiring.asked import Result
 from ventil.wiring.execution import close
 
-RUN = Run(
-    id="r1",
-    job="orders",
-    fingerprint="f",
-    state=RunState.RUNNING,
-    provider="orders@h",
-    series="s",
-    period="last-week",
-    interval=Interval(dt.date(2026, 11, 14), dt.date(2026, 11, 20)),
-    day="2026-11-21",
-    output="x",
-    refresh=False,
-    tolerate=0.05,
-    created_s=1.0,
-    finished_s=None,
-    records=3,
-    settled_before=0,
-)
 OVER = [state for state in RunState if not state.resumable]
 ENDINGS = [Cancelled("c"), Suspended("s"), Interrupted("i", signal=15), StateError("gone")]
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
     """A run of one chunk, on a database of each kind."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/ventil.sqlite"
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres")
-        url = server.database()
-        upgrade_database(url)
     store = open_store(url)
-    store.create_run(RUN, ["a"], [ChunkRow(0, (("a",),), 0, 0, False, 1.0)])
+    store.create_run(ORDERS, ["a"], [ChunkRow(0, (("a",),), 0, 0, False, 1.0)])
     yield store
     store.close()
 
@@ -69,7 +42,7 @@ def end(store: SqlStore, error: VentilError) -> Result:
     async def publish(suspended: str | None) -> tuple[Counts, bool]:
         return Counts(1, 1, 0, 0, 0, 0), False
 
-    return asyncio.run(close(RUN, store, error, publish))
+    return asyncio.run(close(ORDERS, store, error, publish))
 
 
 def test_resumed_before_the_end_is_noted(store: SqlStore) -> None:
@@ -120,7 +93,7 @@ def test_what_is_over_is_not_cancelled(store: SqlStore, state: RunState) -> None
     """The caller is told, and nothing changes."""
     store.update_run("r1", state=state)
     assert store.cancel_run("r1", worked_on=True) is None
-    assert stands(store) == replace(RUN, state=state)
+    assert stands(store) == replace(ORDERS, state=state)
     assert store.cancel_run("nobody", worked_on=True) is None
 
 

@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from postgres_server import PostgresServer
-from ventil.adapters.sql import SqlStore, open_store, upgrade_database
+from orders import ORDERS
+from ventil.adapters.sql import SqlStore, open_store
 from ventil.core.exchange import Called
-from ventil.core.model import Interval
 from ventil.engine.deferred import digest_of
-from ventil.ports import Callback, ChunkRow, Run, RunState, Wait
+from ventil.ports import Callback, ChunkRow, RunState, Wait
 from ventil.wiring.deferring import TakingUp, call
 
-RUN = Run(
-    id="r1",
-    job="orders",
-    fingerprint="f",
-    state=RunState.RUNNING,
-    provider="orders@h",
-    series="s",
-    period="last-week",
-    interval=Interval(dt.date(2026, 11, 14), dt.date(2026, 11, 20)),
-    day="2026-11-21",
-    output="x",
-    refresh=False,
-    tolerate=0.05,
-    created_s=1.0,
-    finished_s=None,
-    records=3,
-    settled_before=0,
-)
 KEYS = ["a", "b", "c"]
 LATE = 1e9
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an upgraded database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ventil.sqlite"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    database = server.database()
-    upgrade_database(database)
-    return database
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[SqlStore]:
     """A run whose three records have ordered and wait."""
     store = open_store(url)
-    store.create_run(RUN, KEYS, [ChunkRow(0, (("a",), ("b",), ("c",)), 0, 0, False, 1.0)])
+    store.create_run(ORDERS, KEYS, [ChunkRow(0, (("a",), ("b",), ("c",)), 0, 0, False, 1.0)])
     for key in KEYS:
         store.issue("r1", key, 0, key.encode())
         assert store.park("r1", Wait(key, 0, LATE, LATE, False))
@@ -183,7 +151,7 @@ def test_many_runs_due_at_once(store: SqlStore) -> None:
     """At each look a few chunks, of the runs in turn: none waits for the end of another."""
     for number in range(20):
         run = f"s{number:02}"
-        store.create_run(replace(RUN, id=run, records=600), ["x"], [])
+        store.create_run(replace(ORDERS, id=run, records=600), ["x"], [])
         with store._database.transaction() as db:
             db.executemany(
                 "INSERT INTO waiting (run_id, key, number, until_s, look_s, cancelled)"

@@ -8,18 +8,20 @@ from collections.abc import Sequence
 import pytest
 
 from ventil.core.model import Sample, Status
-from ventil.engine.ledger import LedgerWriter
+from ventil.engine.ledger import LONGEST_WAIT_S, POURING, LedgerWriter
 from ventil.errors import StateError
 from ventil.testing import EPOCH_S, MemoryStore
 
 
-def writer_of(store: MemoryStore, told: list[str]) -> LedgerWriter:
-    """A writer that notes in *told* what is written."""
+def writer_of(store: MemoryStore, told: list[str], *, enough: int = 1) -> LedgerWriter:
+    """A writer that notes in *told* what is written; *enough* answers are worth a commit."""
 
     def written(samples: Sequence[tuple[Sample, float]]) -> None:
         told.extend(sample.key for sample, _ in samples)
 
-    return LedgerWriter(store, series="s", day="d", run_id="r", written=written)
+    return LedgerWriter(
+        store, series="s", day="d", run_id="r", written=written, enough=lambda: enough
+    )
 
 
 def ok(key: str) -> Sample:
@@ -90,6 +92,22 @@ async def test_who_puts_need_not_wait() -> None:
     assert store.writes == 1
     await writer.stored()
     assert store.writes == 1
+
+
+@pytest.mark.parametrize(("at_once", "commits"), [(POURING - 1, 2), (POURING, 1)])
+async def test_answers_that_pour_in_are_waited_for_once_more(
+    at_once: int, commits: int
+) -> None:
+    """Few answers are committed when the wait is over; of many, those to come too."""
+    store, told = MemoryStore(), []
+    writer = writer_of(store, told, enough=100)
+    for number in range(at_once):
+        writer.put([ok(f"early{number}")], EPOCH_S, lambda: None)
+    await asyncio.sleep(1.5 * LONGEST_WAIT_S)
+    writer.put([ok("late")], EPOCH_S, lambda: None)
+    await asyncio.sleep(1.5 * LONGEST_WAIT_S)
+    assert len(told) == at_once + 1
+    assert store.writes == commits
 
 
 async def test_a_put_that_fails_is_told_before_anything_goes_on() -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from engine_bench import GateBench, policy_of
 
+from orders import ORDERS
 from ventil.adapters.sql import SqlStore, open_store
 from ventil.core.exchange import (
     Await,
@@ -29,36 +30,18 @@ from ventil.core.exchange import (
     Verdict,
 )
 from ventil.core.masks import without_addresses
-from ventil.core.model import Good, Interval, Kept, Sample, Status
+from ventil.core.model import Good, Kept, Sample, Status
 from ventil.core.period import Period
 from ventil.engine.deferred import Deferrals
 from ventil.engine.door import Door
 from ventil.engine.fetch import Fetcher
 from ventil.engine.ledger import LedgerWriter
 from ventil.own import OwnJob, Profile
-from ventil.ports import ChunkRow, Run, RunState
+from ventil.ports import ChunkRow
 from ventil.testing import PlainProvider, ScriptedTransport
 
 BASE = "https://hooks.example.org/callbacks"
 PERIOD = Period.parse("last-week", today=dt.date(2026, 11, 21))
-RUN = Run(
-    id="r1",
-    job="orders",
-    fingerprint="f",
-    state=RunState.RUNNING,
-    provider="orders@h",
-    series="s",
-    period="last-week",
-    interval=Interval(dt.date(2026, 11, 14), dt.date(2026, 11, 20)),
-    day="2026-11-21",
-    output="x",
-    refresh=False,
-    tolerate=0.05,
-    created_s=1.0,
-    finished_s=None,
-    records=1,
-    settled_before=0,
-)
 TOKEN = "Aa0_-" * 8 + "xyz"
 
 
@@ -92,7 +75,7 @@ class Bench:
     def __init__(self, folder: Path, ends: Callable[[str], Sequence[Sample]]) -> None:
         self.path = folder / "state.sqlite"
         self.store: SqlStore = open_store(f"sqlite:///{self.path}")
-        self.store.create_run(RUN, ["a"], [ChunkRow(0, (("a",),), 0, 0, False, 1.0)])
+        self.store.create_run(ORDERS, ["a"], [ChunkRow(0, (("a",),), 0, 0, False, 1.0)])
         self.ends = ends
         self.tokens: list[str] = []
         self.found: list[tuple[Sample, str]] = []
@@ -110,7 +93,7 @@ class Bench:
             provider, ScriptedTransport(reply or self._reply), bench.gate, bench.clock, tries=1
         )
         ledger = LedgerWriter(
-            self.store, series="s", day=RUN.day, run_id="r1", written=lambda _: None,
+            self.store, series="s", day=ORDERS.day, run_id="r1", written=lambda _: None,
             journaled=True,
         )  # fmt: skip
         deferrals = Deferrals(self.store, "r1", bench.clock, callbacks=BASE, waits_here=True)

@@ -4,42 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime as dt
 import hashlib
 import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from orders import ORDERS
 from ventil.adapters.sql import open_store
-from ventil.core.model import Interval
 from ventil.engine.deferred import digest_of
 from ventil.ports import Callback, ChunkRow, Run, RunState, Wait
 from ventil.web import server
 from ventil.web.answers import SECURE
 from ventil.wiring import Workshop
 
-RUN = Run(
-    id="r1",
+RUN = replace(
+    ORDERS,
     job="orders <script>alert(1)</script> -> x",
-    fingerprint="f",
-    state=RunState.RUNNING,
     provider="orders@127.0.0.1",
     series="orders@127.0.0.1/last-week",
-    period="last-week",
-    interval=Interval(dt.date(2026, 11, 14), dt.date(2026, 11, 20)),
-    day="2026-11-21",
-    output="x",
-    refresh=False,
-    tolerate=0.05,
-    created_s=1.0,
-    finished_s=None,
     records=1,
-    settled_before=0,
     message='"><img src=x onerror=alert(1)>',
 )
 

@@ -122,8 +122,8 @@ def test_what_is_over_is_forgotten() -> None:
         pacer.wanted("w", run, (1, False), 1)
         pacer.wanted("w", run, (1, False), 0, seen=grant.number)
     assert not pacer.waiting
-    assert not pacer._urgent
-    assert len(pacer._paid) < 100
+    assert not pacer._turns._urgent
+    assert len(pacer._turns._paid) < 100
 
 
 def test_retries_hold_up_nobody() -> None:

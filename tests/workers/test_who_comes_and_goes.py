@@ -44,14 +44,6 @@ def test_who_comes_back_keeps_its_slots() -> None:
     assert len(pacer.grants(10.0)) == 1
 
 
-def test_a_run_that_wants_nothing_is_not_remembered_as_urgent() -> None:
-    """However often it says so."""
-    pacer = pacer_of()
-    pacer.urgent("u")
-    pacer.wanted("w", "u", KIND, 0)
-    assert not pacer._urgent
-
-
 def busy(count: int) -> Leases:
     """A worker with so many requests under way."""
     leases = Leases()

@@ -21,6 +21,7 @@ from ventil.adapters.database_clock import DatabaseClock
 from ventil.adapters.pacing_words import (
     grants_from,
     grants_word,
+    never_words,
     news_from,
     news_words,
     under_way_words,
@@ -150,6 +151,8 @@ class Messages:
         for grant in grants_from(word, self._worker):
             leases.granted(grant)
         leases.cut(word.get("c", ()))
+        for run, why in word.get("n", ()):
+            leases.never(run, why)
         if "p" in word:
             leases.wait = wait_from(word["p"])
             leases.breaker = word["b"]
@@ -253,6 +256,10 @@ class Messages:
                 number = self._numbers.get(worker)
                 if number is not None:
                     self._route(words, number, {"k": key, "t": term.number, **word, **part})
+        for worker, runs in pacer.take_nevers().items():
+            for part in never_words(runs) if worker in self._numbers else ():
+                head = {"k": key, "t": term.number}
+                self._route(words, self._numbers[worker], {**head, **part})
 
 
 _PACERS = """

@@ -6,7 +6,7 @@ those of the runs that a person waits for; `u` uses [number, at]; `x` given back
 on standing grants [number, sent at, at]; `i` all numbers with a request under way, where they
 are many the last of them, after those in words with `j`. From a
 pacer: `g` grants [number, run, weight, retry, use by], `r` standing ones; `c` those
-that stand no more; `p` why there are no
+that stand no more; `n` runs that want what no quota allows [run, why]; `p` why there are no
 more [until, reason, detail] and `b`, the breaker; `e`, its own number, when its term begins.
 From anybody: `v`, a pacer has left.
 """
@@ -93,6 +93,11 @@ def grants_from(word: Mapping[str, Any], worker: str) -> Iterator[Grant]:
         for number, run, weight, retry, use_by_s in word.get(kind, ())
     ]
     yield from sorted(found, key=lambda grant: grant.number)
+
+
+def never_words(runs: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Runs of one worker that want what will never be granted, and why."""
+    return _parts([("n", [run, why[:_LONGEST]]) for run, why in runs.items()])
 
 
 def wait_word(wait: Wait | None) -> list[Any] | None:

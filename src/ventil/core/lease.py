@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 
 from ventil.core.condition import Condition
 from ventil.core.exchange import Verdict
-from ventil.core.pacer import Class, Grant
+from ventil.core.pacer import Grant
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Reason
+from ventil.core.quota import QuotaImpossible
 from ventil.core.snapshot import VERSION, GovernorState
+from ventil.core.turns import Class
 
 if TYPE_CHECKING:
     from ventil.core.exchange import Outcome
@@ -75,6 +77,7 @@ class Leases:
         """When the last one of a standing grant that is done was sent; who tells forgets it."""
         self._under_way: dict[int, float] = {}  # number, sent at
         self._wakes: dict[str, list[Callable[[], None]]] = {}
+        self._never: dict[str, str] = {}  # runs that want what no quota allows, and why
         self.urgent: set[str] = set()
         """Runs that a person waits for."""
         self.seen = 0
@@ -140,6 +143,12 @@ class Leases:
                     self._want[place] = self._want.get(place, 0) + 1
                     self._unused.append(number)
                     self._news()
+
+    def never(self, run: str, why: str) -> None:
+        """What a run wants will never be granted."""
+        self._never[run] = why
+        for wake in self._wakes.get(run, ()):
+            wake()
 
     def new_pacer(self) -> None:
         """Another one paces from now on: grants not used are void, wants are told anew.
@@ -207,6 +216,8 @@ class Leases:
         self, now_s: float, run: str, pending: int, kind: Class, record: Hashable
     ) -> Permit | Wait:
         """See `Governor.admit`."""
+        if run in self._never:
+            raise QuotaImpossible(self._never[run])
         grant = self._take(now_s, (run, kind))
         weight, retry = kind
         if grant is None and not retry:
@@ -304,6 +315,7 @@ class Leases:
     def finished(self, run: str) -> None:
         """A run is over here: it wants nothing more."""
         self._wakes.pop(run, None)
+        self._never.pop(run, None)
         self._lines.pop(run, None)
         self.urgent.discard(run)
         for place, stock in list(self._stock.items()):
@@ -345,7 +357,7 @@ class LeasedGovernor:
         retry: bool = False,
         record: Hashable = None,
     ) -> Permit | Wait:
-        """A permit from the stock, or what to wait for."""
+        """A permit from the stock, or what to wait for. Raises `QuotaImpossible`."""
         if self._held >= self._most:
             words = f"{self._held} answers on their way to the database"
             return Wait(now_s + ASK_AGAIN_S, Reason.LEASE, words)

@@ -16,7 +16,8 @@ A grant holds a slot from its making to its outcome, and counts in every window 
 making to a window's length after its use (see `uses`). A worker that is gone can tell
 neither: its unused grants count as used at their end, its slots come back once its requests
 are surely over. A new pacer knows neither the requests under way of the other workers, until
-they tell, nor those of a former pacer that may still live: these hold slots as *strangers*.
+they tell, nor those of a former pacer that may still live: these hold slots as *strangers*
+(`core.strangers`).
 
 Where a provider answers in milliseconds, states no quota and only one run wants something, a
 grant *stands*: its worker sends one request after another on it, at most one at a time, and
@@ -27,11 +28,7 @@ flight holds at every moment, and a fall of it as soon as it is heard of.
 The limit learns from how long answers take at each of its steps. What went out before a step
 was heard of, but is told later, tells nothing about it, and is not measured.
 
-The runs share what there is evenly, by the weight of their requests, so a small run beside a
-large one gets its half: each permit goes to the run that was served least (start-time fair
-queueing: who wanted nothing for a while begins where the others are, with no credit). *Urgent*
-runs, for which a person waits, go first, but every fourth permit goes to the others while they
-wait: the rule of `engine.line`, which does the same in a single process.
+Which run gets the next grant is for `core.turns` to say: they share evenly.
 """
 
 from __future__ import annotations
@@ -44,12 +41,13 @@ from typing import TYPE_CHECKING
 
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.permit import Permit, Wait
-from ventil.core.places import URGENT_IN_A_ROW
 from ventil.core.policy import Policy, Reason
 from ventil.core.promise import SPARE, promised
 from ventil.core.quota import QuotaImpossible
 from ventil.core.retune import retune
 from ventil.core.snapshot import PromiseState
+from ventil.core.strangers import Strangers
+from ventil.core.turns import Class, Turns
 from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
@@ -77,15 +75,10 @@ _TOLD_S = 0.05
 _TOGETHER_S = 0.2
 """Throughput is taken over so long where answers are told of together."""
 
-_REMEMBERED = 32  # runs that want nothing, of which we know yet what they were granted
-
 _LATE = 1000  # numbers that are told of late, or twice, of which we know
 
 _ANSWERED = frozenset({Verdict.LIVE, Verdict.THROTTLED, Verdict.REFUSED})
 """A request with one of these verdicts did arrive."""
-
-Class = tuple[int, bool]
-"""Weight, and whether it is a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +136,14 @@ class Pacer:
         self._begun_s = now_s
         self._given_up: deque[int] = deque(maxlen=_LATE)  # their slots came back untold
         self._overheard: deque[int] = deque(maxlen=_LATE)
-        self._wanted: dict[str, dict[str, dict[Class, int]]] = {}  # run, worker, class: above 0
-        self._urgent: set[str] = set()  # those of the runs
-        self._in_a_row = 0  # permits that urgent ones got
-        self._paid: dict[str, float] = {}  # weight that a run was granted, from the level on
-        self._level = {True: 0.0, False: 0.0}  # what the least served of a class had paid
+        self._turns = Turns()
         self._out: dict[int, _Out] = {}
         self._lost: dict[int, float] = {}  # numbers of the gone, and when their slots return
-        self._strangers: dict[int, float] = {}
-        self._whose: dict[int, str] = {}  # strangers of which that is known
+        self._strangers = Strangers()
         self._beyond: set[int] = set()  # under way where the governor would not have it
         self._stand: dict[int, str] = {}  # grants that stand and are not cut, and with whom
         self._cuts: dict[str, list[int]] = {}  # by worker: to be told
+        self._never: dict[str, dict[str, str]] = {}  # worker, run: to be told
         self._limit = 0  # as it was when grants were made last
         self._stepped_s = -inf  # its last step is heard of everywhere from then on
         self.slowest_before_s: float | None = None
@@ -177,15 +166,11 @@ class Pacer:
             if (out.grant.worker, out.grant.run) == (worker, run)
             and (out.grant.weight, out.grant.retry) == kind
         )
-        count -= unseen
-        if count > 0:
-            self._wanted.setdefault(run, {}).setdefault(worker, {})[kind] = count
-        else:
-            self._want_less(run, worker, kind, 0)
+        self._turns.want((run, worker, kind), count - unseen)
 
     def urgent(self, run: str) -> None:
         """A person waits for *run*; said again whenever it wants something."""
-        self._urgent.add(run)
+        self._turns.urgent(run)
 
     def used(self, number: int, at_s: float) -> None:
         """A request went out on a grant at *at_s*."""
@@ -241,6 +226,11 @@ class Pacer:
         cuts, self._cuts = self._cuts, {}
         return cuts
 
+    def take_nevers(self) -> dict[str, dict[str, str]]:
+        """Runs that want what no quota will ever allow, and why, by the worker to be told."""
+        nevers, self._never = self._never, {}
+        return nevers
+
     def done(
         self,
         number: int,
@@ -255,7 +245,7 @@ class Pacer:
         Whoever granted it, a provider that says "later" is heard. *sent_s*: when the last one
         of a standing grant went out.
         """
-        self._forget(number)
+        self._strangers.forget(number)
         asleep = self._lost.pop(number, None) is not None
         self._beyond.discard(number)
         self._stand.pop(number, None)
@@ -299,30 +289,16 @@ class Pacer:
         """Requests on grants of a former pacer that are not over, until *until_s* at most."""
         for number in numbers:
             if number not in self._out:
-                self._strangers[number] = until_s
-                if worker is not None:
-                    self._whose[number] = worker
+                self._strangers.add(number, until_s, worker)
 
     def unheard(self, now_s: float, until_s: float) -> None:
         """Slots that nobody has told of are taken, by who will not tell, until *until_s*."""
         free = self._governor.condition(now_s).limit - len(self._strangers)
-        self._take_slots(free, until_s)
+        self._strangers.reserve(free, until_s)
 
     def reserve(self, worker: str, most: int, until_s: float) -> None:
         """*worker* may have so many requests under way, and cannot say, until *until_s*."""
-        for number in self._take_slots(most, until_s):
-            self._whose[number] = worker
-
-    def _take_slots(self, count: int, until_s: float) -> list[int]:
-        """Slots of requests whose numbers are unknown: they get numbers below 0."""
-        first = min(0, min(self._strangers, default=0)) - 1
-        made = [*range(first, first - count, -1)]
-        self._strangers.update(dict.fromkeys(made, until_s))
-        return made
-
-    def _forget(self, number: int) -> None:
-        self._strangers.pop(number, None)
-        self._whose.pop(number, None)
+        self._strangers.reserve(most, until_s, worker)
 
     def longest_s(self, timeout_s: float) -> float:
         """See `longest_s`, by the answers of the last minute or two."""
@@ -332,8 +308,7 @@ class Pacer:
     def only(self, worker: str, numbers: Iterable[int]) -> None:
         """Of *worker*'s grants these alone have a request under way: words were lost."""
         kept = set(numbers)
-        for number in [n for n, whose in self._whose.items() if n < 0 and whose == worker]:
-            self._forget(number)
+        self._strangers.told(worker)
         for number, out in self._out.items():
             if out.grant.worker != worker:
                 continue
@@ -346,16 +321,12 @@ class Pacer:
 
     def gone(self, worker: str, *, over_s: float) -> None:
         """*worker* will tell nothing any more; all its requests are over at *over_s*."""
-        for run, workers in [*self._wanted.items()]:
-            for kind in [*workers.get(worker, ())]:
-                self._want_less(run, worker, kind, 0)
+        self._turns.leave(worker)
         for number, out in self._out.items():
             if out.grant.worker == worker:
                 self._uses.end(number)
                 self._lost[number] = max(over_s, out.grant.use_by_s + SURELY_OVER_S)
-        for number, whose in self._whose.items():
-            if whose == worker:
-                self._strangers[number] = min(self._strangers[number], over_s)
+        self._strangers.gone(worker, over_s)
 
     def retune(self, policy: Policy, now_s: float) -> None:
         """Another policy holds from now on; see `core.retune`."""
@@ -369,18 +340,17 @@ class Pacer:
         self._take_back(now_s)
         self._look_at_limit(now_s)
         made: list[Grant] = []
-        never: Wait | None = None
         self.wait = None
         use_by_s = min(now_s + LEASE_S, until_s)
         retries = True
         barred = self._barred(now_s)
-        while (ask := self._next(barred, retries=retries)) is not None:
+        while (ask := self._turns.next(barred, retries=retries)) is not None:
             run, worker, kind = ask
             try:
                 permit = self._admit(now_s, *kind)
-            except QuotaImpossible as error:  # it alone waits for ever; the others go on
-                self._want_less(run, worker, kind, 0)
-                never = Wait(None, Reason.QUOTA, error.message)
+            except QuotaImpossible as error:  # the others go on
+                self._turns.want(ask, 0)
+                self._never.setdefault(worker, {})[run] = error.message
                 continue
             if isinstance(permit, Wait):
                 self.wait = permit
@@ -397,8 +367,7 @@ class Pacer:
             made.append(grant)
             if standing:
                 self._stand[grant.number] = worker
-            self._turn(run, worker, kind)
-        self.wait = never
+            self._turns.take(ask)
         return made
 
     def _look_at_limit(self, now_s: float) -> None:
@@ -414,7 +383,7 @@ class Pacer:
         """Whether a grant may be used again and again: nobody else wants, and little binds."""
         return (
             self._standing
-            and len(self._wanted) == 1
+            and self._turns.runs == 1
             and not self._strangers
             and self._governor.unbound(now_s, until_s, STANDING_ANSWER_S)
         )
@@ -428,12 +397,13 @@ class Pacer:
             others = len(self._strangers) + len(self._beyond)
             # What a stopped worker may hold is no part of a limit that has just begun anew at
             # half of what was good: of this it would leave nothing to the others.
-            asleep = sum(number < 0 for number in self._whose)
             room = max(limit.whole, int(limit.good)) - self._governor.in_flight - others
-            if room <= 0 or self._governor.in_flight + others - asleep >= limit.whole:
-                first_s = min(self._strangers.values(), default=None)
+            if (
+                room <= 0
+                or self._governor.in_flight + others - self._strangers.asleep >= limit.whole
+            ):
                 words = f"{others} in flight that were let out before"
-                return Wait(first_s, Reason.CONCURRENCY_LIMIT, words)
+                return Wait(self._strangers.first_s, Reason.CONCURRENCY_LIMIT, words)
         return self._governor.admit(now_s, pending=self.waiting, weight=weight, retry=retry)
 
     def _barred(self, now_s: float) -> set[str]:
@@ -442,7 +412,7 @@ class Pacer:
         From a worker that is stopped or cut off nothing comes back. So it gets about an even
         part of the slots, and not one after another until it holds all of them.
         """
-        wanting = {worker for workers in self._wanted.values() for worker in workers}
+        wanting = self._turns.workers
         barred = {*self.quiet}
         if len(wanting) > 1:
             untold = Counter(
@@ -455,57 +425,9 @@ class Pacer:
             barred.update(worker for worker, count in untold.items() if count >= part)
         return barred
 
-    def _next(self, barred: set[str], *, retries: bool) -> tuple[str, str, Class] | None:
-        """Whose turn it is: the run that was served least, its worker that waits longest."""
-        found: dict[bool, tuple[float, str, str, Class]] = {}
-        for run, workers in self._wanted.items():
-            urgent = run in self._urgent
-            paid = max(self._paid.get(run, 0.0), self._level[urgent])
-            if urgent in found and found[urgent][0] <= paid:
-                continue
-            for worker, classes in workers.items():
-                if worker in barred:
-                    continue
-                kind = next((kind for kind in classes if retries or not kind[1]), None)
-                if kind is not None:
-                    found[urgent] = (paid, run, worker, kind)
-                    break
-        first = True in found and (self._in_a_row < URGENT_IN_A_ROW or False not in found)
-        return found[first][1:] if first in found else None
-
-    def _turn(self, run: str, worker: str, kind: Class) -> None:
-        """It was served: it pays, and its worker goes behind the others."""
-        urgent = run in self._urgent
-        self._in_a_row = self._in_a_row + 1 if urgent else 0
-        self._level[urgent] = max(self._paid.get(run, 0.0), self._level[urgent])
-        self._paid[run] = self._level[urgent] + kind[0]
-        workers = self._wanted[run]
-        classes = workers.pop(worker)
-        count = classes.pop(kind)
-        workers[worker] = classes
-        classes[kind] = count
-        self._want_less(run, worker, kind, count - 1)
-
-    def _want_less(self, run: str, worker: str, kind: Class, count: int) -> None:
-        """So many of a class are wanted yet; nothing is kept of what is wanted no more."""
-        workers = self._wanted.get(run, {})
-        classes = workers.get(worker, {})
-        if count > 0:
-            classes[kind] = count
-            return
-        classes.pop(kind, None)
-        if not classes:
-            workers.pop(worker, None)
-        if not workers:
-            self._wanted.pop(run, None)
-            self._urgent.discard(run)
-            if len(self._paid) > 2 * len(self._wanted) + _REMEMBERED:
-                self._paid = {r: paid for r, paid in self._paid.items() if r in self._wanted}
-
     def _take_back(self, now_s: float) -> None:
         """Slots of requests that are surely over."""
-        for number in [n for n, over_s in self._strangers.items() if over_s <= now_s]:
-            self._forget(number)
+        self._strangers.take_back(now_s)
         for number in [n for n, over_s in self._lost.items() if over_s <= now_s]:
             del self._lost[number]
             self._beyond.discard(number)
@@ -521,18 +443,12 @@ class Pacer:
     @property
     def waiting(self) -> int:
         """Requests that wait at all workers."""
-        return sum(
-            count
-            for workers in self._wanted.values()
-            for classes in workers.values()
-            for count in classes.values()
-        )
+        return self._turns.waiting
 
     @property
     def workers(self) -> set[str]:
         """All workers that want something, or have grants that are not known to be lost."""
-        wanting = {worker for workers in self._wanted.values() for worker in workers}
-        return wanting | {
+        return self._turns.workers | {
             out.grant.worker for n, out in self._out.items() if n not in self._lost
         }
 
@@ -545,7 +461,7 @@ class Pacer:
     def held(self) -> Counter[str]:
         """Slots by worker, as far as they are known to be somebody's."""
         held = Counter(out.grant.worker for out in self._out.values())
-        held.update(self._whose.values())
+        held.update(self._strangers.holders())
         return held
 
     @property

@@ -2,9 +2,10 @@
 
 What arrives close together is committed together (a group commit): one at a time when the
 provider allows one request in flight, dozens when it allows hundreds. A commit costs as
-much as the rows of ten answers, so one waits for half of what is in flight, and for
-`LONGEST_WAIT_S` at most. A request counts as in flight until its samples are committed, so a
-killed process repeats at most the requests that were in flight.
+much as the rows of ten answers, so one waits for four fifths of what is in flight, and for
+`LONGEST_WAIT_S` at most, or twice that where answers pour in. A request counts as in flight
+until its samples are committed, so a killed process repeats at most the requests that were
+in flight.
 
 With a `Recorder` nobody waits for a commit but those whose samples are in it: what comes
 meanwhile is committed together when it has ended.
@@ -22,6 +23,9 @@ from ventil.ports import Recorder, Store
 
 LONGEST_WAIT_S = 0.001
 """The longest that a sample waits for others to be committed with."""
+
+POURING = 4
+"""Answers within `LONGEST_WAIT_S` that make it worth while to wait as long once more."""
 
 RECORDER_WAITS_S = 0.04
 """The same where nobody waits for the commit but a chunk at its end."""
@@ -129,8 +133,17 @@ class LedgerWriter:
             self._soon = True
             self._flushing = loop.call_soon(self._flush)
         elif self._flushing is None:
-            longest_s = LONGEST_WAIT_S if self._recorder is None else RECORDER_WAITS_S
-            self._flushing = loop.call_later(longest_s, self._flush)
+            if self._recorder is None:
+                self._flushing = loop.call_later(LONGEST_WAIT_S, self._ring)
+            else:
+                self._flushing = loop.call_later(RECORDER_WAITS_S, self._flush)
+
+    def _ring(self) -> None:
+        """Wait as long once more while answers pour in: they are what holds the loop up."""
+        if len(self._writers) + len(self._afterwards) < POURING:
+            self._flush()
+        else:
+            self._flushing = asyncio.get_running_loop().call_later(LONGEST_WAIT_S, self._flush)
 
     def _flush(self) -> None:
         self._flushing, self._soon = None, False

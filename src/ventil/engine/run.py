@@ -202,13 +202,13 @@ class Runner:
         )
 
     def _enough(self) -> Callable[[], int]:
-        """How many answers are worth a commit: half of what is in flight, or may be."""
+        """How many answers are worth a commit: most of what is in flight, or may be."""
         if self._outside.recorder is not None:
             most = self._limits.side_by_side // 2
             return lambda: most
         if len(self._gates) == 1:
             gate = self._gates[0]
-            return lambda: gate.in_flight // 2
+            return lambda: gate.in_flight * 4 // 5
         return lambda: self._in_flight // 2
 
     @property

@@ -19,6 +19,7 @@ from ventil.adapters.sql import SqlStore
 from ventil.adapters.worker_store import counted, parts_of
 from ventil.core.fold import Counts
 from ventil.core.governor import BadGovernorState, Governor, Reason, Wait
+from ventil.core.quota import QuotaImpossible
 from ventil.engine.gate import Patience
 from ventil.engine.tallies import Tally
 from ventil.errors import (
@@ -50,6 +51,8 @@ _ASK_S = 2.0  # how often a long wait of the provider's is looked for
 _STILL_S = 10.0
 """So long nothing has to be answered before one of several providers ends the following."""
 
+_TOO_HEAVY = "make the quota as large as the heaviest request (`ventil providers set`)"
+
 _LEAVE_S = 2 * TICK_S
 """The others write down their last requests of a run within so long."""
 
@@ -73,6 +76,7 @@ class _Following:
     work: asyncio.Task[None] | None = None
     own: Mapping[str, Any] = field(default_factory=dict)  # what is known of our own part
     told: bool = False
+    faults: list[Any] = field(default_factory=list)  # known before
 
     def stop(self, error: Exception) -> None:
         """End the following with *error*; the first one counts."""
@@ -127,6 +131,13 @@ class _Following:
             self.worker.stop(Stopped("the run is over"))
             await asyncio.gather(self.work, return_exceptions=True)
 
+    def fault(self) -> QuotaImpossible | None:
+        """What workers have found out since the last time that no wait would help against."""
+        found = [part["fault"] for part in parts_of(self.store, self.run.id) if "fault" in part]
+        new = [fault for fault in found if fault not in self.faults]
+        self.faults = found
+        return QuotaImpossible(new[0][0], hint=_TOO_HEAVY) if new else None
+
     def tallies(self) -> dict[str, Any]:
         """What all workers have asked and waited for. The run's own is the same, but older."""
         return together(parts_of(self.store, self.run.id) or [self.run.tallies])
@@ -156,6 +167,7 @@ async def follow(
     workshop.stop = following.stop
     total, done = counted(store, run.id)
     reporter.started(run, resumed=resumed, chunks=total)
+    following.fault()
     error: VentilError | None = None
     try:
         if done < total or kind.defers:
@@ -242,6 +254,8 @@ async def _watch(following: _Following) -> None:
         if loop.time() >= ask_s:
             ask_s = loop.time() + _ASK_S
             with contextlib.suppress(StateError):
+                if (fault := following.fault()) is not None:
+                    raise fault
                 following.see_to_work()
                 moved.look(following, done, loop.time())
                 held = _held(following, loop.time() - moved.at_s)

@@ -13,6 +13,7 @@ from ventil.adapters.claims import ClaimQueue
 from ventil.adapters.recorder import SampleRecorder
 from ventil.adapters.worker_store import WorkerStore
 from ventil.core.period import Period
+from ventil.core.quota import QuotaImpossible
 from ventil.engine.gate import Patience
 from ventil.engine.run import GRACE_S, Limits, Outside, Runner
 from ventil.errors import (
@@ -194,20 +195,28 @@ class Worker:
             self.stop(error)
         except Stopped:
             pass
+        except QuotaImpossible as error:  # whoever follows the run is to hear of it
+            part = {**store.part(run_id), "fault": [error.message, self._pacing.clock.now_s()]}
+            store.update_run(run_id, tallies=part)
+            await self._broken(run_id, error)
         except Exception as error:  # a missing credential, or what nobody foresaw
-            if self._own is not None and self._own.run_id == run_id:
-                self.stop(error)
-            words = error.message if isinstance(error, VentilError) else repr(error)
-            self._reporter.note(f"run {run_id}: {words}; tried again in {BROKEN_S:.0f} s")
-            await asyncio.wait(
-                [self._stopping, self._pacing.lost],
-                timeout=BROKEN_S,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await self._broken(run_id, error)
         finally:
             self._runners.pop(run_id, None)
             for leases in self._pacing.leases.values():
                 leases.finished(run_id)
+
+    async def _broken(self, run_id: str, error: Exception) -> None:
+        """No work on a run for a while: it does not get on here."""
+        if self._own is not None and self._own.run_id == run_id:
+            self.stop(error)
+        words = error.message if isinstance(error, VentilError) else repr(error)
+        self._reporter.note(f"run {run_id}: {words}; tried again in {BROKEN_S:.0f} s")
+        await asyncio.wait(
+            [self._stopping, self._pacing.lost],
+            timeout=BROKEN_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
 
     async def _take_part(self, run: Run, store: WorkerStore) -> None:
         workshop, kind = self._workshop, kind_of(run)
