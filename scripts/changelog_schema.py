@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from generated import write_or_check
 
 from ventil.changelog.document import FORMAT, Document
 
@@ -38,17 +39,5 @@ def schema() -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Write the file, or compare it."""
-    text = json.dumps(schema(), indent=2) + "\n"
-    if "--check" in sys.argv[1:]:
-        if FILE.exists() and FILE.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{FILE.name} is out of date: make docs", file=sys.stderr)
-        return 1
-    FILE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(FILE, json.dumps(schema(), indent=2) + "\n"))

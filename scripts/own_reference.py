@@ -13,6 +13,8 @@ from dataclasses import is_dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from generated import write_or_check
+
 from ventil import own
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "own.md"
@@ -133,17 +135,5 @@ def page() -> str:
     return "".join(parts) + TAIL
 
 
-def main() -> int:
-    """Write the page, or compare it."""
-    text = page()
-    if "--check" in sys.argv[1:]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{PAGE.name} is out of date: make docs", file=sys.stderr)
-        return 1
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page()))

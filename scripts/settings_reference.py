@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
+from generated import write_or_check
 from pydantic.fields import FieldInfo
 
 from ventil import providers
@@ -170,18 +171,5 @@ def _shipped(names: tuple[str, ...]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def main() -> int:
-    """Write the page, or check it. Returns the exit code."""
-    text = page()
-    if "--check" in sys.argv[1:]:
-        if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{PAGE.name} is not current; run make docs", file=sys.stderr)
-        return 1
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(PAGE, page()))

@@ -1,4 +1,4 @@
-"""A request that no quota will ever allow: its run ends and says so, wherever it is worked on."""
+"""A request that no quota will ever allow: its run ends and says so, on any database."""
 
 from __future__ import annotations
 

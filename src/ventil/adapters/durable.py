@@ -46,7 +46,9 @@ _MOST_CHUNKS = 32
 _POLL_S = 0.05
 _POLL_MANY_S = 0.25
 """A look at the queue costs 2.5 ms; with many attempts queued, a slot need not be filled at
-once, as those in the others have work for all that may be in flight."""
+once, as those in the others have work for all that may be in flight. The last attempts are
+short, so their slots are."""
+_MANY, _FEW = 4, 3  # attempts queued for each slot
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
@@ -69,6 +71,8 @@ class DbosQueue:
         self._stopping = False
         self._launched = False
         self._at_once = 1
+        self._queued = 0  # by us, and not ended
+        self._slow = False
         self._retry_delay_s = 0.0
         self._workflow: Any = None
         self._engine: Any = None
@@ -89,6 +93,7 @@ class DbosQueue:
         self._at_once = at_once
         self._retry_delay_s = retry_delay_s
         self._stopping = False
+        self._queued, self._slow = 0, False
         self._run_id = run_id
         try:
             await asyncio.to_thread(self._launch, run_id, at_once)
@@ -171,6 +176,8 @@ class DbosQueue:
         finally:
             with self._lock:
                 self._running.discard(future)
+                self._queued -= 1
+            self._look_as_often_as_needed()
 
     async def _one_by_one(self, run_id: str, indexes: list[int], attempt: int) -> None:
         """An attempt at each chunk; the next one is queued where something is left."""
@@ -206,19 +213,31 @@ class DbosQueue:
             ),
         ):
             DBOS.enqueue_workflow(run_id, self._workflow, run_id, indexes, attempt)
+        with self._lock:
+            self._queued += 1
+        self._look_as_often_as_needed()
+
+    def _look_as_often_as_needed(self) -> None:
+        """See to how often the library looks at the queue."""
+        with self._lock:
+            slow = self._queued >= (_FEW if self._slow else _MANY) * self._at_once
+            if slow is self._slow or self._stopping or self._run_id is None:
+                return
+            self._slow = slow
+        # Outside of a workflow: what it does there is noted as its step.
+        with contextlib.suppress(Exception):
+            contextvars.Context().run(
+                _look_every, self._run_id, _POLL_MANY_S if slow else _POLL_S
+            )
 
     async def enqueue(self, run_id: str, chunks: Sequence[tuple[int, int, float]]) -> None:
         """Queue (index, attempt, delay in seconds); one that is queued already is left."""
 
         def put() -> None:
-            for number, (indexes, attempt, delay_s) in enumerate(
-                _bundles(chunks, self._at_once)
-            ):
+            for indexes, attempt, delay_s in _bundles(chunks, self._at_once):
                 if self._stopping:
                     return
                 self._enqueue(run_id, indexes, attempt, delay_s)
-                if number == 2 * self._at_once and (queue := DBOS.retrieve_queue(run_id)):
-                    queue.set_polling_interval_sec(_POLL_MANY_S)
 
         try:
             await asyncio.to_thread(put)
@@ -253,6 +272,12 @@ class DbosQueue:
         DBOS.destroy(destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()  # the library leaves an engine that it was given
+
+
+def _look_every(run_id: str, seconds: float) -> None:
+    queue = DBOS.retrieve_queue(run_id)
+    if queue is not None:
+        queue.set_polling_interval_sec(seconds)
 
 
 def _bundles(
