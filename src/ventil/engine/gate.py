@@ -3,7 +3,7 @@
 The governor decides; the gate keeps the queue of those who wait, sets one timer for the
 time the governor named, stores its state, and adds up what the waiting was for. Every
 request of a provider key passes the same gate, first tries and retries alike, in the
-order in which they came.
+order of `engine.line`.
 
 The governor's state is stored at least every `LEASE_S` seconds while requests go out, and
 at once when something important changed (a cooldown, the breaker). A start after a crash
