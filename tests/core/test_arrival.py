@@ -202,3 +202,31 @@ def test_a_stall_breaks_no_window(
     send(provider, quotas, sources=sources, in_flight=5, end_s=12.0)
     for quota in quotas:
         assert fullest(provider.arrived, quota.window_s) <= quota.limit
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1_000_000),
+    lasts_s=st.floats(0.02, 0.5),
+    sources=st.integers(1, 4),
+    texts=st.sampled_from([["20/s"], ["50/s", "300/7s"], ["60/4s"], ["300/s"]]),
+)
+def test_a_slow_beginning_breaks_no_window(
+    seed: int, lasts_s: float, sources: int, texts: list[str]
+) -> None:
+    """Nobody knows then that the first answers were slow: there was no other yet."""
+    quotas = [Quota.parse(text) for text in texts]
+    provider = Provider(random.Random(seed), 0.0, [(0.0, lasts_s)])
+    send(provider, quotas, sources=sources, in_flight=16, end_s=12.0)
+    for quota in quotas:
+        assert fullest(provider.arrived, quota.window_s) <= quota.limit
+
+
+def test_first_answers_say_no_more_than_that_they_came() -> None:
+    """For a second from the first of them; from then on the shortest time is known."""
+    arrivals = Arrivals()
+    for number, late_s in ((0, 0.1), (1, 0.1), (99, 0.1), (100, 0.0), (101, 0.0)):
+        sent_s = number / 100
+        ticket = arrivals.sent("a", sent_s, 1)
+        [arrival] = arrivals.answered("a", ticket, sent_s, sent_s + 0.1)
+        assert arrival.late_s == pytest.approx(late_s)

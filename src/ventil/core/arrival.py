@@ -13,6 +13,10 @@ which all have in common and which shifts every window alike. Requests of one *s
 process) go out in their order, so an answer tells of all that were sent before it, too:
 slowness of single answers is the provider's work, and soon belied by another one.
 
+Who has only begun does not know the shortest time: connections are opened first, and processes
+that have just started keep each other waiting, so that all of the first answers may be slow.
+In the first `SETTLE_S` of answers `shortest` is taken for nothing.
+
 Until anything is known of a request that should have been answered by then, it counts as just
 arriving, whatever its age. What it costs to count by this bound, and how much of that is
 paid, is the windows' business (`quota.Window.arrived`).
@@ -27,6 +31,9 @@ from math import inf
 
 FORGET_S = 60.0
 """The shortest time is looked for in the last one to two of these."""
+
+SETTLE_S = 1.0
+"""So long after the first answer the shortest time is not known yet."""
 
 _SMOOTH = 64  # answers that the mean time is about
 _LATEST = 2.0  # means; an answer may take so long before it is missed, and counts as no more
@@ -50,6 +57,7 @@ class Arrivals:
         self._shortest = [inf, inf]  # of this span of time, and of the one before
         self._longest = [0.0, 0.0]
         self._since_s = -inf
+        self._first_s = inf  # when anything was answered first
         self._mean_s = inf
 
     def sent(self, source: Hashable, sent_s: float, weight: int) -> int:
@@ -63,6 +71,7 @@ class Arrivals:
     ) -> list[Arrival]:
         """It was answered: so much is known now of it and of those sent before it."""
         took_s = max(0.0, at_s - sent_s)
+        self._first_s = min(self._first_s, at_s)
         if at_s - self._since_s > FORGET_S:
             self._shortest = [inf, self._shortest[0]]
             self._longest = [0.0, self._longest[0]]
@@ -89,8 +98,8 @@ class Arrivals:
 
     def _arrival(self, request: tuple[int, float, int], at_s: float) -> Arrival:
         _, sent_s, weight = request
-        shortest_s = min(self._shortest)
-        least_s = 0.0 if shortest_s == inf else shortest_s
+        settled = at_s - self._first_s >= SETTLE_S
+        least_s = min(self._shortest) if settled else 0.0
         return Arrival(sent_s, weight, max(0.0, at_s - least_s - sent_s))
 
     def forget(self, source: Hashable) -> None:
