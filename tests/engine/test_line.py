@@ -21,14 +21,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made.close()
 
 
-def join(
-    line: WaitingLine, loop: asyncio.AbstractEventLoop, name: str, chunk: int = 0
-) -> asyncio.Future:  # type: ignore[type-arg]
+def join(line: WaitingLine, loop: asyncio.AbstractEventLoop, name: str) -> asyncio.Future:  # type: ignore[type-arg]
     """u1 is urgent, n1 is not; r in the name is a retry."""
     permit = loop.create_future()
-    line.join(
-        permit, weight=1, retry="r" in name, record=name, urgent=name[0] == "u", chunk=chunk
-    )
+    line.join(permit, weight=1, retry="r" in name, record=name, urgent=name[0] == "u")
     return permit
 
 
@@ -48,14 +44,6 @@ def test_within_a_class_it_is_the_order_of_arrival(loop: asyncio.AbstractEventLo
         join(line, loop, name)
     assert order(line) == ["nr2", "nr4", "n1", "n3"]
     assert not line
-
-
-def test_one_chunk_after_another(loop: asyncio.AbstractEventLoop) -> None:
-    """First tries of the first chunk go first; retries are few, and go as they come."""
-    line = WaitingLine()
-    for name, chunk in (("n1", 7), ("n2", 3), ("nr3", 7), ("n4", 3), ("nr5", 3), ("n6", 7)):
-        join(line, loop, name, chunk)
-    assert order(line) == ["nr3", "nr5", "n2", "n4", "n1", "n6"]
 
 
 def test_a_retry_does_not_go_before_an_urgent_first_try(

@@ -4,18 +4,16 @@ Two classes: *urgent* requests, for which a person waits, and the others. Urgent
 first, but every fourth permit goes to the others while they wait, so a stream of urgent ones
 cannot starve a nightly run. Within a class retries go before first tries, or else all that
 an outage left would come at the end of the job, slow ones in the last and longest tail; their
-budget keeps them from filling the slots, and when it is spent they are passed over. Retries go
-in the order of arrival, first tries chunk by chunk: so few chunks are half done at any time,
-and what is answered together has its places in the ledger together. While the provider seems
-to be down, the few probes are spent where they tell most: see `WaitingLine.probe`.
+budget keeps them from filling the slots, and when it is spent they are passed over. Within
+these it is the order of arrival. While the provider seems to be down, the few
+probes are spent where they tell most: see `WaitingLine.probe`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from ventil.core.governor import Permit
@@ -36,51 +34,22 @@ class Ticket:
 
 
 class _Class:
-    """Retries of one class by arrival; first tries by chunk, and by arrival within one."""
+    """Retries and first tries of one class, each in the order of arrival."""
 
     __slots__ = ("again", "fresh")
 
     def __init__(self) -> None:
+        self.fresh: deque[Ticket] = deque()
         self.again: deque[Ticket] = deque()
-        self.fresh: list[tuple[int, int, Ticket]] = []  # a heap by (chunk, number)
-
-    def __len__(self) -> int:
-        return len(self.again) + len(self.fresh)
-
-    def join(self, ticket: Ticket) -> None:
-        if ticket.retry:
-            self.again.append(ticket)
-        else:
-            heapq.heappush(self.fresh, (ticket.chunk, ticket.number, ticket))
-
-    def leave(self, ticket: Ticket) -> None:
-        if ticket.retry:
-            if self.again[0] is ticket:
-                self.again.popleft()
-            else:
-                self.again.remove(ticket)
-        elif self.fresh[0][2] is ticket:
-            heapq.heappop(self.fresh)
-        else:
-            self.fresh.remove((ticket.chunk, ticket.number, ticket))
-            heapq.heapify(self.fresh)
 
     def first(self, *, retries: bool) -> Ticket | None:
-        """The first retry, or else first try; no retry without *retries*; given-up ones go."""
-        again, fresh = self.again, self.fresh
-        while fresh and fresh[0][2].permit.cancelled():
-            heapq.heappop(fresh)
-        while again and again[0].permit.cancelled():
-            again.popleft()
-        if retries and again:
-            return again[0]
-        return fresh[0][2] if fresh else None
-
-    def tickets(self) -> Iterator[Ticket]:
-        """Everybody, in no order."""
-        yield from self.again
-        for _, _, ticket in self.fresh:
-            yield ticket
+        """The oldest retry, or else first try; no retry without *retries*; given-up ones go."""
+        for queue in (self.fresh, self.again):
+            while queue and queue[0].permit.cancelled():
+                queue.popleft()
+        if retries and self.again:
+            return self.again[0]
+        return self.fresh[0] if self.fresh else None
 
 
 class WaitingLine:
@@ -93,7 +62,8 @@ class WaitingLine:
         self._in_a_row = 0  # urgent ones that went while others waited
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._others)
+        urgent, others = self._urgent, self._others
+        return len(urgent.fresh) + len(urgent.again) + len(others.fresh) + len(others.again)
 
     def __bool__(self) -> bool:
         urgent, others = self._urgent, self._others
@@ -109,10 +79,11 @@ class WaitingLine:
         urgent: bool,
         chunk: int = 0,
     ) -> None:
-        """Stand behind those of one's class and chunk."""
+        """Stand at the end of one's class."""
         self._number += 1
         ticket = Ticket(self._number, permit, weight, retry, record, urgent, chunk)
-        (self._urgent if urgent else self._others).join(ticket)
+        place = self._urgent if urgent else self._others
+        (place.again if retry else place.fresh).append(ticket)
 
     def next(self, *, retries: bool = True) -> Ticket | None:
         """Who is next; None when nobody is. Nobody leaves the line by this."""
@@ -131,7 +102,8 @@ class WaitingLine:
         waiting = (
             ticket
             for place in (self._urgent, self._others)
-            for ticket in place.tickets()
+            for queue in (place.fresh, place.again)
+            for ticket in queue
             if not ticket.permit.cancelled()
         )
         return min(
@@ -145,25 +117,27 @@ class WaitingLine:
         """
         counts: dict[tuple[int, bool], int] = {}
         for place in (self._urgent, self._others):
-            for count, first in (
-                (len(place.fresh), place.fresh[0][2] if place.fresh else None),
-                (len(place.again), place.again[0] if place.again else None),
-            ):
-                if first is not None:
-                    kind = first.weight, first.retry
-                    counts[kind] = counts.get(kind, 0) + count
+            for queue in (place.fresh, place.again):
+                if queue:
+                    kind = queue[0].weight, queue[0].retry
+                    counts[kind] = counts.get(kind, 0) + len(queue)
         return counts
 
     def clear(self) -> list[Ticket]:
         """Everybody leaves; those who did."""
         left: list[Ticket] = []
         for place in (self._urgent, self._others):
-            left.extend(place.tickets())
-            place.fresh.clear()
-            place.again.clear()
+            for queue in (place.fresh, place.again):
+                left.extend(queue)
+                queue.clear()
         return left
 
     def leave(self, ticket: Ticket) -> None:
         """*ticket*, which `next` or `probe` named, got its permit."""
-        (self._urgent if ticket.urgent else self._others).leave(ticket)
+        place = self._urgent if ticket.urgent else self._others
+        queue = place.again if ticket.retry else place.fresh
+        if queue[0] is ticket:
+            queue.popleft()
+        else:
+            queue.remove(ticket)
         self._in_a_row = self._in_a_row + 1 if ticket.urgent else 0
