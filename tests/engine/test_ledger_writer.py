@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from ventil.core.model import Sample, Status
-from ventil.engine.ledger import LONGEST_WAIT_S, POURING, LedgerWriter
+from ventil.engine.ledger import LONGEST_WAIT_S, POURING, RECORDER_WAITS_S, LedgerWriter
 from ventil.errors import StateError
 from ventil.testing import EPOCH_S, MemoryStore
 
@@ -92,6 +92,47 @@ async def test_who_puts_need_not_wait() -> None:
     assert store.writes == 1
     await writer.stored()
     assert store.writes == 1
+
+
+class SlowRecorder:
+    """Ends a commit when it is let go, with `fault` if there is one."""
+
+    def __init__(self, fault: StateError | None) -> None:
+        self.go = asyncio.Event()
+        self.fault = fault
+
+    async def record(
+        self, series: str, day: str, run_id: str, samples: Sequence[tuple[Sample, float]]
+    ) -> None:
+        """Wait for that."""
+        await self.go.wait()
+        if self.fault is not None:
+            raise self.fault
+
+
+@pytest.mark.parametrize("fault", [None, StateError("the connection was cut")])
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_commit_under_way_is_waited_for(fault: StateError | None, more: bool) -> None:
+    """A chunk that ended before its samples are stored would lose them to a kill."""
+    recorder = SlowRecorder(fault)
+    writer = LedgerWriter(
+        MemoryStore(),
+        series="s",
+        day="d",
+        run_id="r",
+        written=lambda _: None,
+        recorder=recorder,
+    )
+    writer.put([ok("a")], EPOCH_S, lambda: None)
+    await asyncio.sleep(2 * RECORDER_WAITS_S)
+    if more:
+        writer.put([ok("b")], EPOCH_S, lambda: None)
+    stored = asyncio.create_task(writer.stored())
+    await asyncio.sleep(2 * RECORDER_WAITS_S)
+    assert not stored.done()
+    recorder.go.set()
+    await asyncio.wait([stored])
+    assert stored.exception() is fault
 
 
 @pytest.mark.parametrize(("at_once", "commits"), [(POURING - 1, 2), (POURING, 1)])

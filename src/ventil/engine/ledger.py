@@ -96,8 +96,13 @@ class LedgerWriter:
 
     async def stored(self) -> None:
         """Return when all that was put is committed. Raises StateError when some is not."""
-        if self._afterwards:
+        under_way = self._commit
+        if self._afterwards:  # they are committed after what is under way
             await self._committed()
+        elif under_way is not None:
+            await asyncio.wait([under_way])
+            if under_way.cancelled():
+                raise asyncio.CancelledError
         self._raise_fault()
 
     def _raise_fault(self) -> None:
