@@ -22,13 +22,13 @@ from ventil.crashpoint import crashpoint
 from ventil.ports import Recorder, Store
 
 LONGEST_WAIT_S = 0.001
-"""The longest that a sample waits for others to be committed with."""
+"""How long a sample waits for others to be committed with; twice that where they pour in."""
 
 POURING = 4
 """Answers within `LONGEST_WAIT_S` that make it worth while to wait as long once more."""
 
 RECORDER_WAITS_S = 0.04
-"""The same where nobody waits for the commit but a chunk at its end."""
+"""How long it waits where nobody waits for the commit but a chunk at its end."""
 
 
 class LedgerWriter:

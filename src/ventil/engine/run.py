@@ -202,7 +202,7 @@ class Runner:
         )
 
     def _enough(self) -> Callable[[], int]:
-        """How many answers are worth a commit: most of what is in flight, or may be."""
+        """How many answers are worth a commit: of one provider most of what is in flight."""
         if self._outside.recorder is not None:
             most = self._limits.side_by_side // 2
             return lambda: most
