@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ventil.core.arrival import Arrival, Arrivals
-from ventil.core.quota import LATE_SHARE, MARGIN_S, Quota, Window
+from ventil.core.exchange import Outcome, Verdict
+from ventil.core.governor import Governor, Permit, Policy, Reason, Wait
+from ventil.core.quota import GUARD_SHARE, LATE_SHARE, MARGIN_S, Quota, Window
 from ventil.core.uses import Uses
 
 
@@ -230,3 +232,68 @@ def test_first_answers_say_no_more_than_that_they_came() -> None:
         ticket = arrivals.sent("a", sent_s, 1)
         [arrival] = arrivals.answered("a", ticket, sent_s, sent_s + 0.1)
         assert arrival.late_s == pytest.approx(late_s)
+
+
+def send_alone(provider: Provider, governor: Governor, *, end_s: float) -> None:
+    """One process, which sends as soon as it may."""
+    answers: list[tuple[float, int, Permit]] = []
+    now_s, number = 0.0, 0
+    while now_s < end_s:
+        while answers and answers[0][0] <= now_s:
+            at_s, _, permit = heappop(answers)
+            governor.settle(permit, at_s, Outcome(Verdict.LIVE))
+        answer = governor.admit(now_s, pending=10_000)
+        if isinstance(answer, Permit):
+            number += 1
+            heappush(answers, (provider.arrives(0, now_s) + 0.04, number, answer))
+            continue
+        steps = [at_s for at_s, *_ in answers[:1]]
+        if answer.until_s is not None:
+            steps.append(answer.until_s)
+        assert steps, answer
+        now_s = max(now_s + 1e-6, min(steps))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 1_000_000),
+    first_s=st.floats(0.0, 0.5),
+    from_s=st.floats(2.0, 8.0),
+    share=st.floats(0.01, 0.5),
+    texts=st.sampled_from([["5/s"], ["20/s"], ["50/s", "300/7s"], ["60/4s"], ["300/s"]]),
+)
+def test_a_process_alone_counts_arrivals_too(
+    seed: int, first_s: float, from_s: float, share: float, texts: list[str]
+) -> None:
+    """Connections that are opened first, and a stall in the middle, break no window."""
+    quotas = tuple(Quota.parse(text) for text in texts)
+    lasts_s = min(0.5, share * min(0.3 * q.limit * q.window_s / 8 for q in quotas))
+    provider = Provider(random.Random(seed), 0.0, [(0.0, first_s), (from_s, from_s + lasts_s)])
+    policy = Policy(quotas=quotas, max_in_flight=8, adaptive=False)
+    send_alone(provider, Governor(policy, 0.0, seed=seed), end_s=15.0)
+    for quota in quotas:
+        assert fullest(provider.arrived, quota.window_s) <= quota.limit
+    least = min(q.limit / (q.window_s * (1 + GUARD_SHARE + 0.02)) for q in quotas)
+    assert len(provider.arrived) >= 0.8 * min(least, 8 / 0.06) * 15.0
+
+
+def test_an_answer_that_is_overdue_holds_its_place() -> None:
+    """Until it is known when a request arrived it counts as just arriving; then it is over."""
+    governor = Governor(Policy(quotas=(Quota(2, 1.0),), max_in_flight=4, timeout_s=5.0), 0.0)
+    for n in range(8):  # the usual answer takes a tenth of a second
+        permit = governor.admit(n * 2.0)
+        assert isinstance(permit, Permit)
+        governor.settle(permit, n * 2.0 + 0.1, Outcome(Verdict.LIVE))
+    first, second = governor.admit(20.0), governor.admit(20.0)
+    assert isinstance(first, Permit)
+    assert isinstance(second, Permit)
+    wait = governor.admit(21.5)  # both would have left the window by now
+    assert isinstance(wait, Wait)
+    assert wait.reason is Reason.QUOTA
+    assert wait.until_s is not None  # should neither ever be settled
+    governor.settle(second, 21.6, Outcome(Verdict.OVERLOADED))  # tells of itself alone
+    assert isinstance(governor.admit(21.6), Wait)
+    governor.settle(first, 21.6, Outcome(Verdict.LIVE))
+    assert isinstance(governor.admit(21.7), Permit)  # so much lateness is not believed twice
+    assert isinstance(governor.admit(21.7), Wait)
+    assert isinstance(governor.admit(22.6), Permit)

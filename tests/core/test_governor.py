@@ -321,10 +321,10 @@ def test_waits_are_summed_by_reason() -> None:
     wait(governor, T0)
     governor.settle(one, T0 + 1, LIVE)
     wait(governor, T0 + 1)
-    permit(governor, T0 + 3)
-    waited_s = governor.condition(T0 + 3).waited_s
+    permit(governor, T0 + 4)
+    waited_s = governor.condition(T0 + 4).waited_s
     assert waited_s[Reason.CONCURRENCY_LIMIT] == pytest.approx(1.0)
-    assert waited_s[Reason.QUOTA] == pytest.approx(2.0)
+    assert waited_s[Reason.QUOTA] == pytest.approx(3.0)
 
 
 def test_a_check_that_was_lost_and_comes_back_counts_once() -> None:

@@ -201,7 +201,10 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
 
 def _no_quota(it: Parts, now_s: float, pending: int, weight: int, probe: bool) -> Wait | None:
     """Quotas: stated, learned, learned from a ban, announced. The latest of them."""
-    until_s, quota = it.windows.free_from(now_s, weight)
+    free_s, quota = it.uses.free_from(now_s, weight)
+    if free_s is None:  # not before an answer, or one is given up
+        return Wait(it.lost_from(now_s), Reason.QUOTA, f"quota {quota}, and late answers")
+    until_s = free_s
     if not probe:
         learned_s = it.learner.due(now_s, pending)
         if learned_s > until_s:
@@ -252,7 +255,6 @@ def _permit(
     gate_probe: bool,
 ) -> Permit:
     """Enter one request into all the books."""
-    it.windows.take(now_s, weight)
     it.count += 1
     it.weight += weight
     in_flight = it.slots + 1
@@ -267,6 +269,9 @@ def _permit(
         probe,
         gate_probe,
     )
+    if it.books_uses and it.uses:
+        permit.use = it.count
+        it.uses.sent(permit.use, weight, now_s)
     it.learner.begin(now_s)
     it.learner.take(now_s, weight)
     if it.caution is not None:

@@ -95,6 +95,10 @@ class Verdict(StrEnum):
     IGNORED = "ignored"
 
 
+ANSWERED: Final = frozenset({Verdict.LIVE, Verdict.THROTTLED, Verdict.REFUSED})
+"""A request with one of these verdicts did arrive at the provider."""
+
+
 @dataclass(frozen=True, slots=True)
 class RateHint:
     """One rate-limit statement of a response's header fields.

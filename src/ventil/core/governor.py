@@ -109,7 +109,7 @@ from typing import TYPE_CHECKING
 from ventil.core import restart, throttling
 from ventil.core.admission import decide
 from ventil.core.condition import Condition, describe
-from ventil.core.exchange import Verdict
+from ventil.core.exchange import ANSWERED, Verdict
 from ventil.core.parts import Parts
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Policy, Reason
@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from ventil.core.exchange import Outcome
+    from ventil.core.uses import Uses
 
 __all__ = [
     "BadGovernorState",
@@ -200,6 +201,8 @@ class Governor:
             now_s = it.now_s
         if not permit.settled:
             permit.settled = True
+            if permit.use and outcome.verdict in ANSWERED:
+                it.uses.answered(permit.use, now_s)
             it.give_back(permit)
             learn(it, permit, now_s, outcome)
 
@@ -272,6 +275,14 @@ class Governor:
             and not it.announced
             and not it.policy.quotas
         )
+
+    def hand_over_uses(self) -> Uses:
+        """The quotas' books, to be kept by the caller, who passes the permits on.
+
+        What is admitted from now on is not entered here, only checked.
+        """
+        self.parts.books_uses = False
+        return self.parts.uses
 
     def told_together(self, span_s: float) -> None:
         """Answers are told of together from now on, as late as a part of *span_s*."""

@@ -39,7 +39,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
-from ventil.core.exchange import Outcome, Verdict
+from ventil.core.exchange import ANSWERED, Outcome, Verdict
 from ventil.core.permit import Permit, Wait
 from ventil.core.policy import Policy, Reason
 from ventil.core.promise import SPARE, promised
@@ -48,7 +48,6 @@ from ventil.core.retune import retune
 from ventil.core.snapshot import PromiseState
 from ventil.core.strangers import Strangers
 from ventil.core.turns import Class, Turns
-from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
     from ventil.core.governor import Governor
@@ -76,9 +75,6 @@ _TOGETHER_S = 0.2
 """Throughput is taken over so long where answers are told of together."""
 
 _LATE = 1000  # numbers that are told of late, or twice, of which we know
-
-_ANSWERED = frozenset({Verdict.LIVE, Verdict.THROTTLED, Verdict.REFUSED})
-"""A request with one of these verdicts did arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +127,7 @@ class Pacer:
         if standing:
             governor.told_together(_TOGETHER_S)
         self._governor = governor
-        self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
+        self._uses = governor.hand_over_uses()
         self._first, self._number = first, first - 1
         self._begun_s = now_s
         self._given_up: deque[int] = deque(maxlen=_LATE)  # their slots came back untold
@@ -203,12 +199,12 @@ class Pacer:
         self._uses.answered(number, at_s)
         self._settle(out, at_s, Outcome(Verdict.LIVE), sent_s)
         grant = out.grant
-        self._uses.grant(number, grant.weight, grant.use_by_s, grant.worker)
         if at_s < self._stepped_s or self._governor.limit != self._limit:
             self._governor.unmeasured()
         permit = self._governor.admit(at_s, pending=self.waiting, weight=grant.weight)
         # The limit may have fallen meanwhile; the request is under way all the same.
         out.permit = permit if isinstance(permit, Permit) else None
+        self._uses.grant(number, grant.weight, grant.use_by_s, grant.worker)
         self._beyond.discard(number)
         if out.permit is None:
             self._beyond.add(number)
@@ -256,7 +252,7 @@ class Pacer:
             outcome = replace(
                 outcome, verdict=Verdict.IGNORED
             )  # read late: no sign of slowness
-        if outcome.verdict in _ANSWERED and not asleep:
+        if outcome.verdict in ANSWERED and not asleep:
             self._uses.answered(number, at_s)
         else:
             self._uses.ended(number, at_s)
@@ -331,7 +327,6 @@ class Pacer:
     def retune(self, policy: Policy, now_s: float) -> None:
         """Another policy holds from now on; see `core.retune`."""
         retune(self._governor.parts, policy, now_s)
-        self._uses.change(policy.quotas, now_s)
 
     # -- what they get ---------------------------------------------------------------
 
@@ -491,7 +486,6 @@ class Pacer:
         slowest_s = self._uses.slowest_s
         return replace(
             state,
-            windows=self._uses.snapshot(),
             slowest_s=self.slowest_before_s if slowest_s is None else slowest_s,
             promises=tuple(PromiseState(*one) for one in promised(self.held).items()),
         )

@@ -20,9 +20,9 @@ from ventil.core.etiquette import Etiquette
 from ventil.core.exchange import Verdict
 from ventil.core.learner import QuotaLearner
 from ventil.core.limit import START, AdaptiveLimit
-from ventil.core.quota import Windows
 from ventil.core.rejection import Rejections
 from ventil.core.stall import StallWatch
+from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
     from ventil.core.permit import Permit
@@ -38,6 +38,7 @@ class Parts:
         "announced",
         "announced_owed_s",
         "blamed",
+        "books_uses",
         "breaker",
         "cap",
         "caution",
@@ -66,12 +67,12 @@ class Parts:
         "stall",
         "throughput_before",
         "trial_of",
+        "uses",
         "verdicts",
         "waited",
         "waiting",
         "waiting_since_s",
         "weight",
-        "windows",
     )
 
     def __init__(self, policy: Policy, now_s: float, seed: int) -> None:
@@ -128,7 +129,8 @@ class Parts:
         self.drain_to: int | None = None  # in flight, for the test of a cap
         self.episode_s = -inf  # first reply of the running burst of throttles
         self.throughput_before = 0.0  # answers per second before the latest throttle
-        self.windows = Windows(policy.quotas)
+        self.uses = Uses(policy.quotas)
+        self.books_uses = True  # or whoever passes the permits on does
         self.learner = QuotaLearner()
         # Only where a throttle that names no time is known to cost long.
         self.caution: Caution | None = None
@@ -151,6 +153,8 @@ class Parts:
             return
         permit.returned = True
         del self.open[id(permit)]
+        if permit.use:
+            self.uses.ended(permit.use, self.now_s)
         if permit.lost:
             self.lost -= 1
             return

@@ -28,6 +28,7 @@ class Permit:
         "returned",
         "sent_s",
         "settled",
+        "use",
         "weight",
     )
 
@@ -53,6 +54,7 @@ class Permit:
         self.probe = probe
         self.gate_probe = gate_probe
         self.cohort: Cohort | None = None
+        self.use = 0  # its number in the books of quotas, 0 when it is in none
         self.lost = False  # taken for lost; see `Parts.write_off`
         self.returned = False
         self.settled = False

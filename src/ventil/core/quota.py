@@ -290,6 +290,9 @@ class Windows:
     def __iter__(self) -> Iterator[Window]:
         return iter(self._windows)
 
+    def __len__(self) -> int:
+        return len(self._windows)
+
     def free_from(self, now_s: float, weight: int) -> tuple[float, Quota | None]:
         """When `weight` fits into every window, and the quota that makes it wait.
 

@@ -17,7 +17,7 @@ def snapshot(it: Parts, now_s: float, *, final: bool = False) -> GovernorState:
         version=VERSION,
         stamp_s=now_s,
         final=final,
-        windows=it.windows.snapshot(),
+        windows=it.uses.snapshot(),
         announced=it.announced.snapshot(it.weight),
         gate=it.gate.snapshot(),
         breaker=it.breaker.snapshot(),
@@ -39,7 +39,7 @@ def restore(it: Parts, state: GovernorState, lost_s: float) -> None:
         raise BadGovernorState(f"governor state has version {state.version}")
     now_s = it.now_s
     shift_s = min(0.0, now_s - state.stamp_s)
-    it.windows.restore(state.windows, shift_s=shift_s, now_s=now_s)
+    it.uses.restore(state.windows, shift_s=shift_s, now_s=now_s)
     it.gate.restore(state.gate, shift_s=shift_s, now_s=now_s)
     it.breaker.restore(state.breaker, shift_s=shift_s, now_s=now_s)
     it.refused = max(0, state.refused)
@@ -62,5 +62,5 @@ def restore(it: Parts, state: GovernorState, lost_s: float) -> None:
             lost = float(it.policy.max_in_flight * rounds)
             it.fastest_s = state.fastest_s
         at_s = min(now_s, state.stamp_s + shift_s + lost_s)
-        it.windows.charge_lost(at_s, lost_s, lost)
+        it.uses.charge_lost(at_s, lost_s, lost)
     it.announced.restore(state.announced, lost=lost, shift_s=shift_s, now_s=now_s)

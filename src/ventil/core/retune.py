@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ventil.core.caution import Caution, window_for
-from ventil.core.quota import Windows
 
 if TYPE_CHECKING:
     from ventil.core.parts import Parts
@@ -23,9 +22,7 @@ def retune(it: Parts, policy: Policy, now_s: float) -> None:
     Objectives and the times of the breaker stay as they were.
     """
     now_s = max(now_s, it.now_s)
-    logs = it.windows.snapshot()
-    it.windows = Windows(policy.quotas)
-    it.windows.restore(logs, shift_s=0.0, now_s=now_s)
+    it.uses.change(policy.quotas, now_s)
     it.adaptive = policy.adaptive and policy.max_in_flight > 1
     it.limit.bound(policy.max_in_flight)
     if not it.adaptive:

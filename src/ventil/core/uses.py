@@ -1,10 +1,11 @@
-"""Quotas kept for others: permits that are granted now and used a little later, or never.
+"""What uses up quotas: requests, from when they may go out until they surely have arrived.
 
-A window is about the time of sending, and the one who grants does not send. While a grant is
-out it may be used at any moment until it ends, so it counts in full; once its use is told,
-it counts from that moment; one that was never used is given back. In any window the last
-grant was made while all the others in it were either out, or used less than a window ago:
-so the law of `quota` holds for the times of use, however late anybody is told of them.
+A window is about the time of sending, and the one who grants need not be the one who sends.
+While a grant is out it may be used at any moment until it ends, so it counts in full; once
+its use is told, it counts from that moment; one that was never used is given back. In any
+window the last grant was made while all the others in it were either out, or used less than a
+window ago: so the law of `quota` holds for the times of use, however late anybody is told of
+them. Who sends at once has no use for grants, and tells only what was `sent`.
 
 A provider's windows are about the time of arrival. What is known of that when an answer comes
 moves a use to where it has to be counted (see `arrival`).
@@ -17,7 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ventil.core.arrival import Arrival, Arrivals
-from ventil.core.quota import Quota, Window, Windows, WindowState
+from ventil.core.quota import Quota, Windows, WindowState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,11 +30,9 @@ class Uses:
     def __init__(
         self, quotas: Iterable[Quota], states: Sequence[WindowState] = (), *, now_s: float = 0.0
     ) -> None:
-        self._windows = tuple(Window(quota) for quota in quotas)
+        self._windows = Windows(quotas)
         if states:
-            windows = Windows(window.quota for window in self._windows)
-            windows.restore(states, shift_s=0.0, now_s=now_s)
-            self._windows = tuple(windows)
+            self._windows.restore(states, shift_s=0.0, now_s=now_s)
         self._out: dict[int, tuple[int, float, Hashable]] = {}  # weight, end, source
         self._weight_out = 0
         self._latest_s = -inf
@@ -46,10 +45,11 @@ class Uses:
         None: not before the use of a grant, or an answer, is told. `QuotaImpossible` as in
         `Windows`.
         """
+        if not (self._out or self._sent):
+            return self._windows.free_from(now_s, weight)
         until_s: float | None = now_s
         binding: Quota | None = None
         for window in self._windows:
-            from_s: float | None
             held = self._weight_out + self._arrivals.overdue(now_s, window.span_s)
             if held and weight + held > window.allowance:
                 window.free_from(now_s, weight)  # impossible is said at once
@@ -68,9 +68,14 @@ class Uses:
         """It was used at `at_s`."""
         weight, _, source = self._out.pop(number, (0, 0.0, None))
         if weight:
-            self._take(at_s, weight)
-            ticket = self._arrivals.sent(source, self._latest_s, weight)
-            self._sent[number] = (source, ticket, self._latest_s)
+            self._weight_out -= weight
+            self.sent(number, weight, at_s, source)
+
+    def sent(self, number: int, weight: int, at_s: float, source: Hashable = None) -> None:
+        """A request goes out at `at_s`, without a grant or on one that is over now."""
+        self._take(at_s, weight)
+        ticket = self._arrivals.sent(source, self._latest_s, weight)
+        self._sent[number] = (source, ticket, self._latest_s)
 
     def answered(self, number: int, at_s: float) -> None:
         """The request that used it was answered at `at_s`."""
@@ -79,7 +84,10 @@ class Uses:
             self._arrived(self._arrivals.answered(source, ticket, sent_s, at_s))
 
     def ended(self, number: int, at_s: float) -> None:
-        """The request that used it was not answered until `at_s`, and will not be."""
+        """The request that used it was not answered until `at_s`, and will not be.
+
+        Nothing, when it is over already.
+        """
         source, ticket, _ = self._sent.pop(number, (None, 0, 0.0))
         if ticket:
             self._arrived(self._arrivals.ended(source, ticket, at_s))
@@ -94,13 +102,12 @@ class Uses:
         """Nobody will tell any more: if out, take it for used at the last moment."""
         weight, use_by_s, _ = self._out.pop(number, (0, 0.0, None))
         if weight:
+            self._weight_out -= weight
             self._take(use_by_s, weight)
 
     def _take(self, at_s: float, weight: int) -> None:
-        self._weight_out -= weight
         self._latest_s = max(self._latest_s, at_s)
-        for window in self._windows:
-            window.take(self._latest_s, weight)
+        self._windows.take(self._latest_s, weight)
 
     def _arrived(self, arrivals: Iterable[Arrival]) -> None:
         for arrival in arrivals:
@@ -109,12 +116,21 @@ class Uses:
 
     def change(self, quotas: Iterable[Quota], now_s: float) -> None:
         """Other quotas hold from now on; they count what the logs tell of."""
-        states = [
-            WindowState(w.quota.limit, w.quota.window_s, w.entries()) for w in self._windows
-        ]
-        windows = Windows(quotas)
-        windows.restore(states, shift_s=0.0, now_s=now_s)
-        self._windows = tuple(windows)
+        states = self._windows.snapshot()
+        self._windows = Windows(quotas)
+        self.restore(states, shift_s=0.0, now_s=now_s)
+
+    def restore(self, states: Sequence[WindowState], *, shift_s: float, now_s: float) -> None:
+        """See `Windows.restore`."""
+        self._windows.restore(states, shift_s=shift_s, now_s=now_s)
+
+    def charge_lost(self, at_s: float, lost_s: float, most: float) -> None:
+        """See `Windows.charge_lost`."""
+        self._windows.charge_lost(at_s, lost_s, most)
+
+    def __bool__(self) -> bool:
+        """Whether there is any quota."""
+        return bool(self._windows)
 
     @property
     def slowest_s(self) -> float | None:
