@@ -5,8 +5,11 @@ the executor id is the run's too, so a restart takes up exactly what a killed pr
 the same run left behind. A workflow makes one attempt at some chunks, one after another:
 of one chunk in a small run, of up to `_MOST_CHUNKS` neighbours while many are left,
 because a workflow costs 4 ms of the library's time. It hands each chunk to the engine's
-event loop and waits in a thread of the library's. An attempt whose records partly failed
-ends, and the next one is queued by itself with a delay: nothing sleeps in a slot.
+event loop and waits in a thread of the library's. The library starts more of them than may
+work, so that one that ends is followed at once and not after the next look at the queue: of
+these, `at_once` have a chunk in hand, the others wait for their turn. An attempt whose
+records partly failed ends, and the next one is queued by itself with a delay: nothing sleeps
+in a slot.
 
 An interrupted attempt raises `_Interrupted`, a BaseException: the library records no
 outcome for it, just as if the process had been killed, and the next start runs it again.
@@ -43,12 +46,13 @@ APPLICATION_VERSION = "chunks-2"
 """Raised only when an old journal can no longer be replayed by new code."""
 
 _MOST_CHUNKS = 32
+_AHEAD = 2  # workflows that wait for their turn, for each that works
+_MOST_AHEAD = 30  # each of them holds a thread
 _POLL_S = 0.05
 _POLL_MANY_S = 0.25
-"""A look at the queue costs 2.5 ms; with many attempts queued, a slot need not be filled at
-once, as those in the others have work for all that may be in flight. The last attempts are
-short, so their slots are."""
-_MANY, _FEW = 4, 3  # attempts queued for each slot
+"""A look at the queue costs 2.5 ms. With many attempts queued enough of them wait for their
+turn to look seldom; the last ones are short, and what is tried again comes one by one."""
+_MANY, _FEW = 4, 3  # attempts queued for each that may work
 _STOP_S = 5.0
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
@@ -71,6 +75,7 @@ class DbosQueue:
         self._stopping = False
         self._launched = False
         self._at_once = 1
+        self._turn = asyncio.Semaphore(1)
         self._queued = 0  # by us, and not ended
         self._slow = False
         self._retry_delay_s = 0.0
@@ -91,6 +96,7 @@ class DbosQueue:
         self._loop = asyncio.get_running_loop()
         self._handler = handler
         self._at_once = at_once
+        self._turn = asyncio.Semaphore(at_once)
         self._retry_delay_s = retry_delay_s
         self._stopping = False
         self._queued, self._slow = 0, False
@@ -115,13 +121,14 @@ class DbosQueue:
         # The library's own migrations begin their transactions themselves.
         DBOS.migrate(url)
         engine = self._engine = sqlite_engine(url)
+        started = at_once + min(_AHEAD * at_once, _MOST_AHEAD)
         # A queue that is registered after the launch is noticed up to a second late.
         client = DBOSClient(system_database_engine=engine, application_name=_APPLICATION)
         try:
             client.register_queue(
                 run_id,
-                worker_concurrency=at_once,
-                partition_concurrency=at_once,
+                worker_concurrency=started,
+                partition_concurrency=started,
                 polling_interval_sec=_POLL_S,
                 on_conflict="always_update",
             )
@@ -166,7 +173,7 @@ class DbosQueue:
             if self._stopping or self._loop is None:
                 raise _Interrupted
             future = asyncio.run_coroutine_threadsafe(
-                self._one_by_one(run_id, indexes, attempt), self._loop
+                self._in_turn(run_id, indexes, attempt), self._loop
             )
             self._running.add(future)
         try:
@@ -178,6 +185,10 @@ class DbosQueue:
                 self._running.discard(future)
                 self._queued -= 1
             self._look_as_often_as_needed()
+
+    async def _in_turn(self, run_id: str, indexes: list[int], attempt: int) -> None:
+        async with self._turn:
+            await self._one_by_one(run_id, indexes, attempt)
 
     async def _one_by_one(self, run_id: str, indexes: list[int], attempt: int) -> None:
         """An attempt at each chunk; the next one is queued where something is left."""
