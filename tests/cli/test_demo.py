@@ -7,6 +7,9 @@ import time
 import pytest
 from commandline import Cli
 
+from ventil.adapters.durable import DbosQueue
+from ventil.errors import StateError
+
 
 def test_the_demo_meets_every_trouble_and_publishes(cli: Cli) -> None:
     """In well under a minute; the artefact's path is all that is on stdout."""
@@ -44,3 +47,17 @@ def test_the_demo_takes_nothing_away_that_is_not_its_own(cli: Cli, made_of: str)
     assert ended.code == 2
     assert "ventil-demo" in ended.err
     assert (place if place.is_file() else place / "state" / "mine.txt").read_text() == "mine"
+
+
+def test_a_demo_that_cannot_run_says_why(cli: Cli) -> None:
+    """What a run of one's own would say, and not that its report is missing."""
+
+    async def damaged(*_args: object, **_how: object) -> None:
+        raise StateError("the durable queue cannot be opened", hint="move it away")
+
+    cli.patch.setattr(DbosQueue, "start", damaged)
+    ended = cli("demo")
+    assert ended.code == StateError.exit_code
+    assert "the durable queue cannot be opened" in ended.err
+    assert "internal error" not in ended.err
+    assert ended.out == ""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from ventil.adapters.durable import DbosQueue
+from ventil.adapters.durable import DbosQueue, _teach_subseconds
 from ventil.errors import StateError
 from ventil.ports import Durable
 from ventil.testing import InlineQueue, run_virtual
@@ -195,3 +197,17 @@ def test_a_damaged_queue_is_named_with_its_remedy(tmp_path: Path) -> None:
         await queue.stop(over=False)
 
     tell_really(told)
+
+
+def test_an_older_sqlite_knows_subseconds_too() -> None:
+    """From Python 3.12 on the library's tables have columns with this default."""
+    connection = sqlite3.connect(":memory:")
+    _teach_subseconds(connection, None)
+    connection.execute(
+        "CREATE TABLE t (n INTEGER, at_ms INTEGER DEFAULT (unixepoch('subsec') * 1000))"
+    )
+    connection.execute("INSERT INTO t (n) VALUES (1)")
+    [(at_ms,)] = connection.execute("SELECT at_ms FROM t")
+    assert at_ms / 1000 == pytest.approx(time.time(), abs=5.0)
+    with pytest.raises(sqlite3.OperationalError):
+        connection.execute("SELECT unixepoch('tomorrow')")

@@ -29,12 +29,14 @@ import contextlib
 import contextvars
 import logging
 import shlex
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, SetEnqueueOptions, SetWorkflowID
 
 from ventil.adapters.sqlite import as_state_error, sqlite_engine, sqlite_path
@@ -54,6 +56,8 @@ _POLL_MANY_S = 0.25
 turn to look seldom; the last ones are short, and what is tried again comes one by one."""
 _MANY, _FEW = 4, 3  # attempts queued for each that may work
 _STOP_S = 5.0
+_SUBSECONDS = (3, 42)
+"""The first SQLite with `unixepoch('subsec')`, which the library uses from Python 3.12 on."""
 _RECOVERIES = 1_000_000  # the library counts every dispatch; a run may be resumed for ever
 
 
@@ -121,6 +125,8 @@ class DbosQueue:
         # The library's own migrations begin their transactions themselves.
         DBOS.migrate(url)
         engine = self._engine = sqlite_engine(url)
+        if sqlite3.sqlite_version_info < _SUBSECONDS:
+            sa.event.listen(engine, "connect", _teach_subseconds)
         started = at_once + min(_AHEAD * at_once, _MOST_AHEAD)
         # A queue that is registered after the launch is noticed up to a second late.
         client = DBOSClient(system_database_engine=engine, application_name=_APPLICATION)
@@ -283,6 +289,17 @@ class DbosQueue:
         DBOS.destroy(destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()  # the library leaves an engine that it was given
+
+
+def _teach_subseconds(connection: sqlite3.Connection, _record: object) -> None:
+    """Debian 12 and Ubuntu 22.04 have an older SQLite, in which that is NULL."""
+    connection.create_function("unixepoch", 1, _unixepoch)
+
+
+def _unixepoch(when: str) -> float:
+    if when != "subsec":
+        raise ValueError(f"unixepoch({when!r}) is not known here")
+    return time.time()
 
 
 def _look_every(run_id: str, seconds: float) -> None:

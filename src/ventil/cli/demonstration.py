@@ -39,7 +39,7 @@ def run_demo(folder: Path) -> int:
     state = shlex.quote(f"sqlite:///{folder}/{STATE}/ventil.sqlite")
     say(f"Try: ventil failures list --database {state}")
     print(result.run.output)
-    return 0 if result.counts is not None else 1
+    return 0
 
 
 def clean(folder: Path) -> None:
@@ -99,4 +99,7 @@ async def _day(place: Path, url: str, reporter: Reporter, *, ahead_s: float) -> 
         tolerate=0.10,
         max_wait_s=60.0,
     )
-    return await job.run(workshop, asked, job.read(asked), reporter)
+    result = await job.run(workshop, asked, job.read(asked), reporter)
+    if result.error is not None:
+        raise result.error
+    return result
