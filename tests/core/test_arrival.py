@@ -297,3 +297,23 @@ def test_an_answer_that_is_overdue_holds_its_place() -> None:
     assert isinstance(governor.admit(21.7), Permit)  # so much lateness is not believed twice
     assert isinstance(governor.admit(21.7), Wait)
     assert isinstance(governor.admit(22.6), Permit)
+
+
+def test_what_is_never_answered_holds_its_place_until_it_is_given_up() -> None:
+    """The wait names a time, and then there is an answer."""
+    policy = Policy(quotas=(Quota(1, 2.0),), max_in_flight=2, adaptive=False, timeout_s=5.0)
+    governor = Governor(policy, 0.0)
+    quick = governor.admit(0.0)
+    assert isinstance(quick, Permit)
+    governor.settle(quick, 0.0, Outcome(Verdict.LIVE))
+    assert isinstance(governor.admit(3.0), Permit)  # and that is never settled
+    wait = governor.admit(10.0)
+    assert isinstance(wait, Wait)
+    assert wait.until_s is not None
+    assert wait.until_s > 10.0
+    answer = governor.admit(wait.until_s)
+    while isinstance(answer, Wait):  # it counts as arrived when it is given up
+        assert answer.until_s is not None
+        assert wait.until_s < answer.until_s
+        wait = answer
+        answer = governor.admit(wait.until_s)

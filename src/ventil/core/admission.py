@@ -202,8 +202,11 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
 def _no_quota(it: Parts, now_s: float, pending: int, weight: int, probe: bool) -> Wait | None:
     """Quotas: stated, learned, learned from a ban, announced. The latest of them."""
     free_s, quota = it.uses.free_from(now_s, weight)
-    if free_s is None:  # not before an answer, or one is given up
-        return Wait(it.lost_from(now_s), Reason.QUOTA, f"quota {quota}, and late answers")
+    if free_s is None:  # not before an answer, or until one is given up
+        it.reclaim(now_s)
+        free_s, quota = it.uses.free_from(now_s, weight)
+        if free_s is None:
+            return Wait(it.lost_from(now_s), Reason.QUOTA, f"quota {quota}, and late answers")
     until_s = free_s
     if not probe:
         learned_s = it.learner.due(now_s, pending)
