@@ -224,8 +224,8 @@ def test_informational_answers_for_ever_end_with_the_timeout() -> None:
     """103 after 103 is no answer."""
 
     def script(exchange: Exchange) -> None:
-        while exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 50):
-            exchange.pause(0.01)
+        while exchange.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"):
+            exchange.pause(0.01)  # few enough to be read as they come
 
     found, _ = fault(script, timeout_s=1.0)
     assert found.kind is FaultKind.TIMEOUT
