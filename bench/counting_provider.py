@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
 import gc
 import json
 import random
@@ -39,6 +40,15 @@ class Provider:
         """Everything so far."""
         seen = {"arrived": self.arrived, "ended": self.ended, "names": self.names}
         return json.dumps(seen).encode()
+
+
+def interval(period: str) -> tuple[str, str]:
+    """First and last day of `last-week`, of a day, or of `START:END`."""
+    if period == "last-week":
+        yesterday = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
+        return str(yesterday - dt.timedelta(days=6)), str(yesterday)
+    start, _, end = period.partition(":")
+    return start, end or start
 
 
 class Connection(asyncio.Protocol):
@@ -74,8 +84,8 @@ class Connection(asyncio.Protocol):
         *_, period, name = unquote(target).split("/", 4)
         provider.ended.append(time.monotonic())
         provider.names.append(name)
-        start, _, end = period.partition(":")
-        body = {"downloads": 7, "start": start, "end": end or start, "package": name}
+        start, end = interval(period)
+        body = {"downloads": 7, "start": start, "end": end, "package": name}
         self._answer(json.dumps(body).encode())
 
     def _answer(self, body: bytes) -> None:

@@ -243,7 +243,7 @@ def limits(options: argparse.Namespace) -> dict[str, Any]:
         f"{words}, at most {IN_FLIGHT} in flight, {minutes:g} minutes each",
         (
             *("workers", "requests", "violations", "fullest windows", "in flight"),
-            *("used, calm", "used, churn", "killed", "left", "longest pause s"),
+            *("used, calm", "used, churn", "killed", "left", "twice", "longest pause s"),
         ),
         [
             (
@@ -256,6 +256,7 @@ def limits(options: argparse.Namespace) -> dict[str, Any]:
                 f"{100 * one['used_churn']:.1f} %",
                 one["events"].get("kill", 0),
                 one["events"].get("leave", 0),
+                one["repeated"],
                 one["pauses"][0]["seconds"],
             )
             for one in found
@@ -267,6 +268,10 @@ def limits(options: argparse.Namespace) -> dict[str, Any]:
         who = f"{one['workers']} workers"
         goals.append(goal(f"{who}: violations", one["violations"], 0))
         goals.append(goal(f"{who}: most in flight", one["most_in_flight"], IN_FLIGHT))
+        most = IN_FLIGHT * sum(one["events"].get(what, 0) for what in ("kill", "leave", "stop"))
+        goals.append(
+            goal(f"{who}: asked twice, {most // IN_FLIGHT} gone", one["repeated"], most)
+        )
         least = _LEAST_USED.get(one["workers"])
         if least is not None and not options.quick:
             part = "calm" if one["workers"] == 1 else "churn"

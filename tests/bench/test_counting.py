@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 from bench.counting import could_arrive, excess, longest_pauses, most_in_flight
+from bench.processes import VENTIL, environment, measured
 
 
 def test_a_window_is_half_open() -> None:
@@ -29,3 +35,28 @@ def test_what_could_have_arrived() -> None:
 def test_pauses_are_told_with_their_beginning() -> None:
     """The longest first; the edges count."""
     assert longest_pauses([1.0, 1.5, 4.0], 0.0, 5.0, 2) == [(2.5, 1.5), (1.0, 4.0)]
+
+
+def test_the_provider_that_counts_is_believed(tmp_path: Path) -> None:
+    """Its answers are good ones: else what is measured is how failures are tried again."""
+    provider = subprocess.Popen(
+        [sys.executable, "-m", "bench.counting_provider", "--latency", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        assert provider.stdout is not None
+        url = provider.stdout.readline().split()[1]
+        (tmp_path / "ventil.toml").write_text(
+            f'[providers.npm-downloads]\nbase_url = "{url}"\nquotas = []\n'
+        )
+        (tmp_path / "names.json").write_text('["@s/one", "@s/two"]')
+        for period in ("last-week", "2026-11-01:2026-11-07", "2026-11-01"):
+            command = (*VENTIL, "stats", "names.json", "-o", "out.json", "--period", period)
+            assert measured(command, tmp_path).exit_code == 0
+            packages = json.loads((tmp_path / "out.json").read_text())["packages"]
+            assert packages["@s/one"] == packages["@s/two"] == {"downloads": {"npm": 7}}
+    finally:
+        provider.kill()
+        provider.wait()
