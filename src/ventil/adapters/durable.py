@@ -123,7 +123,8 @@ class DbosQueue:
         log.handlers.clear()
         url = f"sqlite:///{self._path}"
         # The library's own migrations begin their transactions themselves.
-        DBOS.migrate(url)
+        with _subseconds_taught():
+            DBOS.migrate(url)
         engine = self._engine = sqlite_engine(url)
         if sqlite3.sqlite_version_info < _SUBSECONDS:
             sa.event.listen(engine, "connect", _teach_subseconds)
@@ -289,6 +290,19 @@ class DbosQueue:
         DBOS.destroy(destroy_registry=True)
         if self._engine is not None:
             self._engine.dispose()  # the library leaves an engine that it was given
+
+
+@contextlib.contextmanager
+def _subseconds_taught() -> Iterator[None]:
+    """While the library works on an engine of its own."""
+    if sqlite3.sqlite_version_info >= _SUBSECONDS:
+        yield
+        return
+    sa.event.listen(sa.pool.Pool, "connect", _teach_subseconds)
+    try:
+        yield
+    finally:
+        sa.event.remove(sa.pool.Pool, "connect", _teach_subseconds)
 
 
 def _teach_subseconds(connection: sqlite3.Connection, _record: object) -> None:

@@ -174,7 +174,7 @@ def _no_slot(
             if it.alone_s is None:
                 it.alone_s = now_s + ALONE_AFTER_S
             if now_s < it.alone_s:
-                return Wait(None, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
+                return Wait(it.alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
     return None
 
 
@@ -202,11 +202,8 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
 def _no_quota(it: Parts, now_s: float, pending: int, weight: int, probe: bool) -> Wait | None:
     """Quotas: stated, learned, learned from a ban, announced. The latest of them."""
     free_s, quota = it.uses.free_from(now_s, weight)
-    if free_s is None:  # not before an answer, or until one is given up
-        it.reclaim(now_s)
-        free_s, quota = it.uses.free_from(now_s, weight)
-        if free_s is None:
-            return Wait(it.lost_from(now_s), Reason.QUOTA, f"quota {quota}, and late answers")
+    if free_s is None:
+        return Wait(None, Reason.QUOTA, f"quota {quota}, for which grants are out")
     until_s = free_s
     if not probe:
         learned_s = it.learner.due(now_s, pending)

@@ -36,6 +36,7 @@ SETTLE_S = 1.0
 """So long after the first answer the shortest time is not known yet."""
 
 _SMOOTH = 64  # answers that the mean time is about
+_MOST_DOUBLINGS = 30
 _LATEST = 2.0  # means; an answer may take so long before it is missed, and counts as no more
 
 
@@ -85,6 +86,7 @@ class Arrivals:
         known = []
         while way and way[0][0] <= ticket:
             known.append(self._arrival(way.popleft(), at_s))
+        self.forget(source)
         return known
 
     def ended(self, source: Hashable, ticket: int, at_s: float) -> list[Arrival]:
@@ -93,6 +95,7 @@ class Arrivals:
         for request in way or ():
             if way and request[0] == ticket:
                 way.remove(request)
+                self.forget(source)
                 return [self._arrival(request, at_s)]
         return []
 
@@ -103,7 +106,7 @@ class Arrivals:
         return Arrival(sent_s, weight, max(0.0, at_s - least_s - sent_s))
 
     def forget(self, source: Hashable) -> None:
-        """There may be no such source any more: keep nothing of it when nothing is known."""
+        """There may be no such source any more: keep nothing when none of it is on its way."""
         if not self._ways.get(source, True):
             del self._ways[source]
 
@@ -126,3 +129,14 @@ class Arrivals:
                     break
                 weight += w
         return weight
+
+    def ask_from(self, window_s: float, allowance: int) -> float:
+        """When one more may go although all that fits into a window is overdue.
+
+        Its answer would tell of the others. Twice as long after the latest for each that is
+        on its way beyond the window's `allowance`.
+        """
+        sent = [request for way in self._ways.values() for request in way]
+        latest_s = max((sent_s for _, sent_s, _ in sent), default=-inf)
+        beyond = sum(weight for *_, weight in sent) - allowance
+        return latest_s + window_s * 2.0 ** min(_MOST_DOUBLINGS, max(1, beyond + 1))

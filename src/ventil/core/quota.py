@@ -15,7 +15,7 @@ bounded, the law still holds, and at most one slice of utilisation is lost.
 from __future__ import annotations
 
 import re
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 from math import floor, inf, isfinite
@@ -140,7 +140,6 @@ class Window:
     __slots__ = (
         "_credit_s",
         "_first_s",
-        "_forgotten_s",
         "_log",
         "_slice_s",
         "_used",
@@ -157,7 +156,6 @@ class Window:
         self._log: deque[tuple[float, int]] = deque()
         self._used = 0
         self._first_s = 0.0  # of the newest slice
-        self._forgotten_s = -inf  # the latest entry that has left the log
         self._credit_s = FIRST_CREDIT * self.allowance * quota.span_s
 
     def free_from(self, now_s: float, weight: int) -> float:
@@ -171,8 +169,7 @@ class Window:
             )
         log, span_s = self._log, self.span_s
         while log and log[0][0] + span_s <= now_s:
-            self._forgotten_s, used = log.popleft()
-            self._used -= used
+            self._used -= log.popleft()[1]
         excess = self._used + weight - self.allowance
         if excess <= 0:
             return now_s
@@ -219,14 +216,14 @@ class Window:
         A late answer may mean a late arrival or slow work. So up to a small part of the window
         is taken for lateness always, and more is paid from a credit that each request adds a
         little to: stalls, which are rare, are counted in full, and where answer times vary by
-        nature it costs some 2 % of the pace.
+        nature it costs some 2 % of the pace. However late it was, it costs a window at most.
         """
         quota, late_s = self.quota, arrival.late_s
         most_s = LATE_SHARE * quota.span_s
         credit_s = self._credit_s + CREDIT_SHARE * quota.span_s * arrival.weight
         credit_s = min(credit_s, MOST_CREDIT * self.allowance * quota.span_s)
         if late_s > most_s:
-            price_s = (late_s - most_s) * arrival.weight
+            price_s = (min(late_s, quota.span_s) - most_s) * arrival.weight
             if price_s <= credit_s:
                 credit_s -= price_s
             else:
@@ -238,19 +235,16 @@ class Window:
         sent_s, weight = arrival.sent_s, arrival.weight
         to_s = sent_s + late_s
         entries = list(self._log)
-        if sent_s <= self._forgotten_s:
+        place = bisect_left(entries, (sent_s, 0))
+        at_s, used = entries[place] if place < len(entries) else (inf, 0)
+        if at_s - sent_s <= self._slice_s:  # its own entry, or the slice that it is in
+            if at_s >= to_s:
+                return  # it counts as late already
+            moved = min(used, weight)
+            entries[place : place + 1] = [(at_s, used - moved)] if used > moved else []
+            self._used += weight - moved
+        else:  # it has left the window
             self._used += weight
-        else:
-            for place, (at_s, used) in enumerate(entries):
-                if at_s >= to_s:
-                    return  # it counts as late already
-                if at_s >= sent_s:
-                    moved = min(used, weight)
-                    entries[place : place + 1] = [(at_s, used - moved)] if used > moved else []
-                    self._used += weight - moved
-                    break
-            else:
-                return
         if self._slice_s:  # into the slice that it belongs to, or the next
             for place, (at_s, used) in enumerate(entries):
                 if at_s >= to_s:
@@ -270,8 +264,7 @@ class Window:
         """Weight that fits at `now_s`; may be below 0 after a quota was tightened."""
         log = self._log
         while log and log[0][0] + self.span_s <= now_s:
-            self._forgotten_s, used = log.popleft()
-            self._used -= used
+            self._used -= log.popleft()[1]
         return self.allowance - self._used
 
     def entries(self) -> tuple[tuple[float, int], ...]:
@@ -309,6 +302,13 @@ class Windows:
         """Count `weight` in every window."""
         for window in self._windows:
             window.take(now_s, weight)
+
+    def change(self, quotas: Iterable[Quota], now_s: float) -> None:
+        """Other quotas hold from now on; what is new counts what the logs tell of."""
+        states, kept = self.snapshot(), {window.quota: window for window in self._windows}
+        self._windows = tuple(Window(quota) for quota in quotas)
+        self.restore(states, shift_s=0.0, now_s=now_s)
+        self._windows = tuple(kept.get(window.quota, window) for window in self._windows)
 
     def snapshot(self) -> tuple[WindowState, ...]:
         """What a restart needs to go on counting."""

@@ -42,20 +42,25 @@ class Uses:
     def free_from(self, now_s: float, weight: int) -> tuple[float | None, Quota | None]:
         """When `weight` may be granted, and the quota that makes it wait.
 
-        None: not before the use of a grant, or an answer, is told. `QuotaImpossible` as in
-        `Windows`.
+        None: not before the use of a grant is told. `QuotaImpossible` as in `Windows`.
+
+        When all that fits is overdue, nothing new would go that could belie it. So one more
+        goes as a question, each time twice as late.
         """
         if not (self._out or self._sent):
             return self._windows.free_from(now_s, weight)
-        until_s: float | None = now_s
-        binding: Quota | None = None
+        until_s, binding = now_s, None
         for window in self._windows:
             held = self._weight_out + self._arrivals.overdue(now_s, window.span_s)
             if held and weight + held > window.allowance:
                 window.free_from(now_s, weight)  # impossible is said at once
-                return None, window.quota
-            from_s = window.free_from(now_s, weight + held)
-            if until_s is not None and from_s > until_s:
+                if weight + self._weight_out > window.allowance:
+                    return None, window.quota
+                ask_s = self._arrivals.ask_from(window.span_s, window.allowance)
+                from_s = max(ask_s, window.free_from(now_s, window.allowance))
+            else:
+                from_s = window.free_from(now_s, weight + held)
+            if from_s > until_s:
                 until_s, binding = from_s, window.quota
         return until_s, binding
 
@@ -91,7 +96,6 @@ class Uses:
         source, ticket, _ = self._sent.pop(number, (None, 0, 0.0))
         if ticket:
             self._arrived(self._arrivals.ended(source, ticket, at_s))
-            self._arrivals.forget(source)
 
     def unused(self, number: int) -> None:
         """It never was, and never will be."""
@@ -116,9 +120,7 @@ class Uses:
 
     def change(self, quotas: Iterable[Quota], now_s: float) -> None:
         """Other quotas hold from now on; they count what the logs tell of."""
-        states = self._windows.snapshot()
-        self._windows = Windows(quotas)
-        self.restore(states, shift_s=0.0, now_s=now_s)
+        self._windows.change(quotas, now_s)
 
     def restore(self, states: Sequence[WindowState], *, shift_s: float, now_s: float) -> None:
         """See `Windows.restore`."""
@@ -137,10 +139,16 @@ class Uses:
         """See `Arrivals.longest_s`."""
         return self._arrivals.longest_s
 
-    def snapshot(self) -> tuple[WindowState, ...]:
-        """What a restart needs to go on counting; grants that are out count as used."""
+    def snapshot(self, now_s: float) -> tuple[WindowState, ...]:
+        """What a restart needs to go on counting.
+
+        Grants that are out count as used, and what is overdue as arriving at `now_s`.
+        """
         out = sorted((use_by_s, weight) for weight, use_by_s, _ in self._out.values())
-        return tuple(
-            WindowState(w.quota.limit, w.quota.window_s, (*w.entries(), *out))
-            for w in self._windows
-        )
+        states = []
+        for w in self._windows:
+            overdue = self._arrivals.overdue(now_s, w.span_s)
+            late = [(now_s, overdue)] if overdue else []
+            log = (*w.entries(), *late, *out)
+            states.append(WindowState(w.quota.limit, w.quota.window_s, log))
+        return tuple(states)
