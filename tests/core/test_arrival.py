@@ -392,3 +392,32 @@ def test_nothing_is_kept_of_a_source_that_is_quiet() -> None:
         source = f"worker {number}"
         arrivals.answered(source, arrivals.sent(source, number, 1), number, number + 0.1)
     assert not arrivals._ways
+
+
+@pytest.mark.parametrize("text", ["5/s", "20/s", "50/s", "100/10s"])
+def test_connections_that_are_opened_in_between_break_no_window(text: str) -> None:
+    """What waits for one arrives late, and is overtaken by what goes on another."""
+    quota = Quota.parse(text)
+    rng = random.Random(text)
+    policy = Policy(quotas=(quota,), max_in_flight=8, adaptive=False)
+    governor = Governor(policy, 0.0)
+    answers: list[tuple[float, int, Permit]] = []
+    arrived: list[float] = []
+    now_s, sent = 0.0, 0
+    while now_s < 120.0:
+        while answers and answers[0][0] <= now_s:
+            at_s, _, permit = heappop(answers)
+            governor.settle(permit, at_s, Outcome(Verdict.LIVE))
+        answer = governor.admit(now_s, pending=10_000)
+        if isinstance(answer, Permit):
+            sent += 1
+            way_s = 0.3 if rng.random() < 0.02 else 0.02
+            arrived.append(now_s + way_s)
+            heappush(answers, (arrived[-1] + 0.04, sent, answer))
+            continue
+        steps = [answers[0][0]] if answers else []
+        if answer.until_s is not None:
+            steps.append(answer.until_s)
+        now_s = max(now_s, min(steps))
+    assert fullest(arrived, quota.window_s) <= quota.limit
+    assert sent >= 0.95 * 120.0 * quota.limit / quota.window_s

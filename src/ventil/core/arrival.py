@@ -85,7 +85,8 @@ class Arrivals:
         way = self._ways.get(source)
         known = []
         while way and way[0][0] <= ticket:
-            known.append(self._arrival(way.popleft(), at_s))
+            _, before_s, weight = way.popleft()
+            known.append(self.arrival(before_s, weight, at_s))
         self.forget(source)
         return known
 
@@ -96,11 +97,11 @@ class Arrivals:
             if way and request[0] == ticket:
                 way.remove(request)
                 self.forget(source)
-                return [self._arrival(request, at_s)]
+                return [self.arrival(*request[1:], at_s)]
         return []
 
-    def _arrival(self, request: tuple[int, float, int], at_s: float) -> Arrival:
-        _, sent_s, weight = request
+    def arrival(self, sent_s: float, weight: int, at_s: float) -> Arrival:
+        """Of what had arrived by when something was answered, or ended, at *at_s*."""
         settled = at_s - self._first_s >= SETTLE_S
         least_s = min(self._shortest) if settled else 0.0
         return Arrival(sent_s, weight, max(0.0, at_s - least_s - sent_s))

@@ -202,7 +202,7 @@ class Governor:
         if not permit.settled:
             permit.settled = True
             if permit.use and outcome.verdict in ANSWERED:
-                it.uses.answered(permit.use, now_s)
+                it.uses.answered(permit.use, now_s, opening=True)
             it.give_back(permit)
             learn(it, permit, now_s, outcome)
 

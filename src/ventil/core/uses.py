@@ -37,7 +37,8 @@ class Uses:
         self._weight_out = 0
         self._latest_s = -inf
         self._arrivals = Arrivals()
-        self._sent: dict[int, tuple[Hashable, int, float]] = {}  # source, ticket, when
+        self._sent: dict[int, tuple[Hashable, int, float, int]] = {}
+        """By number: its source, ticket, when it was sent, its weight."""
 
     def free_from(self, now_s: float, weight: int) -> tuple[float | None, Quota | None]:
         """When `weight` may be granted, and the quota that makes it wait.
@@ -80,20 +81,27 @@ class Uses:
         """A request goes out at `at_s`, without a grant or on one that is over now."""
         self._take(at_s, weight)
         ticket = self._arrivals.sent(source, self._latest_s, weight)
-        self._sent[number] = (source, ticket, self._latest_s)
+        self._sent[number] = (source, ticket, self._latest_s, weight)
 
-    def answered(self, number: int, at_s: float) -> None:
-        """The request that used it was answered at `at_s`."""
-        source, ticket, sent_s = self._sent.pop(number, (None, 0, 0.0))
+    def answered(self, number: int, at_s: float, *, opening: bool = False) -> None:
+        """The request that used it was answered at `at_s`.
+
+        `opening`: requests of a source may overtake those for which a connection is opened
+        first. Who was overtaken counts by its own answer, too.
+        """
+        source, ticket, sent_s, weight = self._sent.pop(number, (None, 0, 0.0, 0))
         if ticket:
-            self._arrived(self._arrivals.answered(source, ticket, sent_s, at_s))
+            known = self._arrivals.answered(source, ticket, sent_s, at_s)
+            if opening and not known:
+                known = [self._arrivals.arrival(sent_s, weight, at_s)]
+            self._arrived(known)
 
     def ended(self, number: int, at_s: float) -> None:
         """The request that used it was not answered until `at_s`, and will not be.
 
         Nothing, when it is over already.
         """
-        source, ticket, _ = self._sent.pop(number, (None, 0, 0.0))
+        source, ticket, *_ = self._sent.pop(number, (None, 0, 0.0, 0))
         if ticket:
             self._arrived(self._arrivals.ended(source, ticket, at_s))
 
