@@ -174,7 +174,7 @@ def _no_slot(
             if it.alone_s is None:
                 it.alone_s = now_s + ALONE_AFTER_S
             if now_s < it.alone_s:
-                return Wait(it.alone_s, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
+                return Wait(None, Reason.RETRY_BUDGET, f"{it.retries} retries in flight")
     return None
 
 
@@ -202,9 +202,7 @@ def _full(it: Parts, now_s: float, probe: bool) -> Wait:
 def _no_quota(it: Parts, now_s: float, pending: int, weight: int, probe: bool) -> Wait | None:
     """Quotas: stated, learned, learned from a ban, announced. The latest of them."""
     free_s, quota = it.uses.free_from(now_s, weight)
-    if free_s is None:
-        return Wait(None, Reason.QUOTA, f"quota {quota}, for which grants are out")
-    until_s = free_s
+    until_s = now_s if free_s is None else free_s  # None for grants that are out: none here
     if not probe:
         learned_s = it.learner.due(now_s, pending)
         if learned_s > until_s:
@@ -269,9 +267,12 @@ def _permit(
         probe,
         gate_probe,
     )
-    if it.books_uses and it.uses:
-        permit.use = it.count
-        it.uses.sent(permit.use, weight, now_s)
+    if it.uses:
+        if it.sends_at_once:
+            permit.use = it.count
+            it.uses.sent(permit.use, weight, now_s)
+        else:
+            it.uses.take(weight, now_s)
     it.learner.begin(now_s)
     it.learner.take(now_s, weight)
     if it.caution is not None:

@@ -121,7 +121,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from ventil.core.exchange import Outcome
-    from ventil.core.uses import Uses
 
 __all__ = [
     "BadGovernorState",
@@ -276,13 +275,13 @@ class Governor:
             and not it.policy.quotas
         )
 
-    def hand_over_uses(self) -> Uses:
-        """The quotas' books, to be kept by the caller, who passes the permits on.
+    def passed_on(self) -> None:
+        """Permits are passed on and used later: who does it knows when requests arrive.
 
-        What is admitted from now on is not entered here, only checked.
+        Quotas hold here for the permits all the same: by one clock, in which there is no
+        error of another's.
         """
-        self.parts.books_uses = False
-        return self.parts.uses
+        self.parts.sends_at_once = False
 
     def told_together(self, span_s: float) -> None:
         """Answers are told of together from now on, as late as a part of *span_s*."""

@@ -48,6 +48,7 @@ from ventil.core.retune import retune
 from ventil.core.snapshot import PromiseState
 from ventil.core.strangers import Strangers
 from ventil.core.turns import Class, Turns
+from ventil.core.uses import Uses
 
 if TYPE_CHECKING:
     from ventil.core.governor import Governor
@@ -127,7 +128,8 @@ class Pacer:
         if standing:
             governor.told_together(_TOGETHER_S)
         self._governor = governor
-        self._uses = governor.hand_over_uses()
+        governor.passed_on()
+        self._uses = Uses(governor.policy.quotas, governor.state(now_s).windows, now_s=now_s)
         self._first, self._number = first, first - 1
         self._begun_s = now_s
         self._given_up: deque[int] = deque(maxlen=_LATE)  # their slots came back untold
@@ -327,6 +329,7 @@ class Pacer:
     def retune(self, policy: Policy, now_s: float) -> None:
         """Another policy holds from now on; see `core.retune`."""
         retune(self._governor.parts, policy, now_s)
+        self._uses.change(policy.quotas, now_s)
 
     # -- what they get ---------------------------------------------------------------
 
@@ -486,6 +489,7 @@ class Pacer:
         slowest_s = self._uses.slowest_s
         return replace(
             state,
+            windows=self._uses.snapshot(now_s),
             slowest_s=self.slowest_before_s if slowest_s is None else slowest_s,
             promises=tuple(PromiseState(*one) for one in promised(self.held).items()),
         )

@@ -38,7 +38,6 @@ class Parts:
         "announced",
         "announced_owed_s",
         "blamed",
-        "books_uses",
         "breaker",
         "cap",
         "caution",
@@ -64,6 +63,7 @@ class Parts:
         "refused",
         "rejections",
         "retries",
+        "sends_at_once",
         "stall",
         "throughput_before",
         "trial_of",
@@ -130,7 +130,7 @@ class Parts:
         self.episode_s = -inf  # first reply of the running burst of throttles
         self.throughput_before = 0.0  # answers per second before the latest throttle
         self.uses = Uses(policy.quotas)
-        self.books_uses = True  # or whoever passes the permits on does
+        self.sends_at_once = True  # else permits are passed on, and used later
         self.learner = QuotaLearner()
         # Only where a throttle that names no time is known to cost long.
         self.caution: Caution | None = None

@@ -79,7 +79,7 @@ class Uses:
 
     def sent(self, number: int, weight: int, at_s: float, source: Hashable = None) -> None:
         """A request goes out at `at_s`, without a grant or on one that is over now."""
-        self._take(at_s, weight)
+        self.take(weight, at_s)
         ticket = self._arrivals.sent(source, self._latest_s, weight)
         self._sent[number] = (source, ticket, self._latest_s, weight)
 
@@ -115,9 +115,10 @@ class Uses:
         weight, use_by_s, _ = self._out.pop(number, (0, 0.0, None))
         if weight:
             self._weight_out -= weight
-            self._take(use_by_s, weight)
+            self.take(weight, use_by_s)
 
-    def _take(self, at_s: float, weight: int) -> None:
+    def take(self, weight: int, at_s: float) -> None:
+        """Something of *weight* counts from `at_s` on, and nothing will be told of it."""
         self._latest_s = max(self._latest_s, at_s)
         self._windows.take(self._latest_s, weight)
 
