@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ventil.core.arrival import Arrival, Arrivals
 from ventil.core.exchange import Outcome, Verdict
 from ventil.core.governor import Governor, Permit, Policy, Reason, Wait
-from ventil.core.quota import GUARD_SHARE, LATE_SHARE, MARGIN_S, Quota, Window
+from ventil.core.quota import CREDIT_SHARE, GUARD_SHARE, LATE_SHARE, MARGIN_S, Quota, Window
 from ventil.core.uses import Uses
 
 
@@ -49,10 +49,9 @@ def test_what_varies_by_nature_costs_little() -> None:
     for number in range(500):
         window.take(float(number), 1)
         window.arrived(Arrival(float(number), 1, late_s=0.3))
-    window.take(500.0, 1)
-    window.arrived(Arrival(500.0, 1, late_s=0.3))
-    [(at_s, _)] = [entry for entry in window.entries() if entry[0] >= 500.0]
-    assert at_s - 500.0 < LATE_SHARE
+    shifts = [at_s % 1.0 for at_s, _ in window.entries() if at_s >= 450.0]
+    assert sum(shifts) / len(shifts) < LATE_SHARE + CREDIT_SHARE
+    assert sorted(shifts)[len(shifts) // 2] < LATE_SHARE
     for number in range(501, 1000):
         window.take(float(number), 1)
         window.arrived(Arrival(float(number), 1, late_s=0.001))
@@ -344,7 +343,7 @@ def test_answers_that_take_long_by_nature_cost_little(text: str, slow: float) ->
         now_s = max(now_s, min(steps))
     # One alone in its window is belied by a question only, which costs a window.
     worst = slow if quota.allowance == 1 else 0.0
-    assert sent / 1500 >= 0.95 / (1 + 1.3 * worst)
+    assert sent / 1500 >= 0.93 / (1 + 1.3 * worst)
 
 
 def test_a_stall_of_many_windows_lets_some_questions_through() -> None:

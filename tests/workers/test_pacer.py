@@ -446,9 +446,9 @@ def test_no_limit_is_broken(
 
 @pytest.mark.parametrize("workers", [1, 2, 8])
 def test_the_quota_is_used(workers: int) -> None:
-    """With messages of some milliseconds 94 % of it, however many share it.
+    """With messages of some milliseconds 92 % of it, however many share it.
 
-    Where answers take now 20 ms and now half a second, 3 % are the price of not knowing when
+    Where answers take now 20 ms and now half a second, 5 % are the price of not knowing when
     their requests arrived; at first more, until that is known to be usual.
     """
     quota = Quota.parse("20/s")
@@ -456,7 +456,7 @@ def test_the_quota_is_used(workers: int) -> None:
     world.run(workers=workers, records=840, deaths=False)
     assert not broken(world.sent, quota)
     later = [at_s for at_s in world.sent if 10.0 <= at_s < 40.0]
-    assert len(later) / 30.0 >= 0.94 * 20
+    assert len(later) / 30.0 >= 0.92 * 20
 
 
 def test_who_stands_in_line_needs_a_pacer() -> None:

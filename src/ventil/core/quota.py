@@ -37,10 +37,12 @@ MARGIN_S = 0.002
 """What is left of the guard for clocks where a request is known to have come late."""
 LATE_SHARE = 0.015
 """Part of a window by which any request may count as late."""
-CREDIT_SHARE = 0.01
-"""Part of a window that each request earns for those that are later than that."""
+CREDIT_SHARE = 0.04
+"""Part of a window that each request earns for those that are later than that: enough for a
+machine that is overloaded for long. With half of it the credit is used up in a minute or two,
+and windows of a second are exceeded."""
 FIRST_CREDIT = 1.0
-MOST_CREDIT = 2.0
+MOST_CREDIT = 4.0
 """Windows' worth of it at first, and at most: a stall costs what it holds up, and once more
 a window that it empties."""
 
@@ -216,7 +218,7 @@ class Window:
         A late answer may mean a late arrival or slow work. So up to a small part of the window
         is taken for lateness always, and more is paid from a credit that each request adds a
         little to: stalls, which are rare, are counted in full, and where answer times vary by
-        nature it costs some 2 % of the pace. However late it was, it costs a window at most.
+        nature it costs 5.5 % of the pace at most. However late, it costs a window at most.
         """
         quota, late_s = self.quota, arrival.late_s
         most_s = LATE_SHARE * quota.span_s
