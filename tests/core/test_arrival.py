@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -233,24 +234,27 @@ def test_first_answers_say_no_more_than_that_they_came() -> None:
         assert arrival.late_s == pytest.approx(late_s)
 
 
-def send_alone(provider: Provider, governor: Governor, *, end_s: float) -> None:
-    """One process, which sends as soon as it may."""
+def send_alone(
+    governor: Governor, answered_s: Callable[[float], float], *, end_s: float
+) -> int:
+    """One process, which sends as soon as it may; how many. What goes is answered then."""
     answers: list[tuple[float, int, Permit]] = []
-    now_s, number = 0.0, 0
+    now_s, sent = 0.0, 0
     while now_s < end_s:
         while answers and answers[0][0] <= now_s:
             at_s, _, permit = heappop(answers)
             governor.settle(permit, at_s, Outcome(Verdict.LIVE))
         answer = governor.admit(now_s, pending=10_000)
         if isinstance(answer, Permit):
-            number += 1
-            heappush(answers, (provider.arrives(0, now_s) + 0.04, number, answer))
+            sent += 1
+            heappush(answers, (answered_s(now_s), sent, answer))
             continue
         steps = [at_s for at_s, *_ in answers[:1]]
         if answer.until_s is not None:
             steps.append(answer.until_s)
         assert steps, answer
-        now_s = max(now_s + 1e-6, min(steps))
+        now_s = max(now_s, min(steps))
+    return sent
 
 
 @settings(max_examples=40, deadline=None)
@@ -269,7 +273,8 @@ def test_a_process_alone_counts_arrivals_too(
     lasts_s = min(0.5, share * min(0.3 * q.limit * q.window_s / 8 for q in quotas))
     provider = Provider(random.Random(seed), 0.0, [(0.0, first_s), (from_s, from_s + lasts_s)])
     policy = Policy(quotas=quotas, max_in_flight=8, adaptive=False)
-    send_alone(provider, Governor(policy, 0.0, seed=seed), end_s=15.0)
+    governor = Governor(policy, 0.0, seed=seed)
+    send_alone(governor, lambda now_s: provider.arrives(0, now_s) + 0.04, end_s=15.0)
     for quota in quotas:
         assert fullest(provider.arrived, quota.window_s) <= quota.limit
     least = min(q.limit / (q.window_s * (1 + GUARD_SHARE + 0.02)) for q in quotas)
@@ -325,22 +330,11 @@ def test_answers_that_take_long_by_nature_cost_little(text: str, slow: float) ->
     quota = Quota.parse(text)
     rng = random.Random(f"{text} {slow}")
     governor = Governor(Policy(quotas=(quota,), max_in_flight=200, adaptive=False), 0.0)
-    answers: list[tuple[float, int, Permit]] = []
-    now_s, sent, end_s = 0.0, 0, 1500 * quota.span_s / quota.allowance
-    while now_s < end_s:
-        while answers and answers[0][0] <= now_s:
-            at_s, _, permit = heappop(answers)
-            governor.settle(permit, at_s, Outcome(Verdict.LIVE))
-        answer = governor.admit(now_s, pending=10_000)
-        if isinstance(answer, Permit):
-            sent += 1
-            took_s = 70.0 if rng.random() < slow else 0.005
-            heappush(answers, (now_s + took_s, sent, answer))
-            continue
-        steps = [answers[0][0]] if answers else []
-        if answer.until_s is not None:
-            steps.append(answer.until_s)
-        now_s = max(now_s, min(steps))
+    sent = send_alone(
+        governor,
+        lambda now_s: now_s + (70.0 if rng.random() < slow else 0.005),
+        end_s=1500 * quota.span_s / quota.allowance,
+    )
     # One alone in its window is belied by a question only, which costs a window.
     worst = slow if quota.allowance == 1 else 0.0
     assert sent / 1500 >= 0.93 / (1 + 1.3 * worst)
@@ -351,7 +345,8 @@ def test_a_stall_of_many_windows_lets_some_questions_through() -> None:
     quota = Quota.parse("20/s")
     provider = Provider(random.Random(1), 0.0, [(60.0, 90.0)])
     policy = Policy(quotas=(quota,), max_in_flight=100, adaptive=False)
-    send_alone(provider, Governor(policy, 0.0), end_s=120.0)
+    governor = Governor(policy, 0.0)
+    send_alone(governor, lambda now_s: provider.arrives(0, now_s) + 0.04, end_s=120.0)
     assert fullest(provider.arrived, quota.window_s) <= quota.limit + 4
     before = [at_s for at_s in provider.arrived if at_s < 60.0]
     assert fullest(before, quota.window_s) <= quota.limit
@@ -400,23 +395,12 @@ def test_connections_that_are_opened_in_between_break_no_window(text: str) -> No
     rng = random.Random(text)
     policy = Policy(quotas=(quota,), max_in_flight=8, adaptive=False)
     governor = Governor(policy, 0.0)
-    answers: list[tuple[float, int, Permit]] = []
     arrived: list[float] = []
-    now_s, sent = 0.0, 0
-    while now_s < 120.0:
-        while answers and answers[0][0] <= now_s:
-            at_s, _, permit = heappop(answers)
-            governor.settle(permit, at_s, Outcome(Verdict.LIVE))
-        answer = governor.admit(now_s, pending=10_000)
-        if isinstance(answer, Permit):
-            sent += 1
-            way_s = 0.3 if rng.random() < 0.02 else 0.02
-            arrived.append(now_s + way_s)
-            heappush(answers, (arrived[-1] + 0.04, sent, answer))
-            continue
-        steps = [answers[0][0]] if answers else []
-        if answer.until_s is not None:
-            steps.append(answer.until_s)
-        now_s = max(now_s, min(steps))
+
+    def answered_s(now_s: float) -> float:
+        arrived.append(now_s + (0.3 if rng.random() < 0.02 else 0.02))
+        return arrived[-1] + 0.04
+
+    sent = send_alone(governor, answered_s, end_s=120.0)
     assert fullest(arrived, quota.window_s) <= quota.limit
     assert sent >= 0.95 * 120.0 * quota.limit / quota.window_s
